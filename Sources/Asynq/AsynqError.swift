@@ -1,0 +1,78 @@
+/// What went wrong, as a code to match on and a sentence to read.
+///
+/// ```swift
+/// do { try await client.enqueue(task) }
+/// catch let error as AsynqError where error.code == .duplicateTask { … }
+/// ```
+///
+/// The text never holds a payload or a password.
+public struct AsynqError: Error, Sendable, CustomStringConvertible {
+    /// The kind of an error.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        private enum Kind: String, Sendable {
+            case duplicateTask, taskIDConflict, taskNotFound, queueNotFound, queueNotEmpty, handlerNotFound
+            case invalidArgument, serverClosed, leaseExpired, skipRetry, revokeTask, taskTimeout, taskCancelled
+            case payloadDecoding, brokerUnavailable, brokerFailure
+        }
+        private let kind: Kind
+        private init(_ kind: Kind) { self.kind = kind }
+        public var description: String { kind.rawValue }
+
+        /// Another task holds the uniqueness lock.
+        public static let duplicateTask = Code(.duplicateTask)
+        /// A task with this id exists in the queue.
+        public static let taskIDConflict = Code(.taskIDConflict)
+        /// There is no such task, or it is no longer in the state that the operation needs.
+        public static let taskNotFound = Code(.taskNotFound)
+        /// There is no such queue.
+        public static let queueNotFound = Code(.queueNotFound)
+        /// The queue still holds tasks.
+        public static let queueNotEmpty = Code(.queueNotEmpty)
+        /// No pattern of the router matches the task's type.
+        public static let handlerNotFound = Code(.handlerNotFound)
+        /// An argument or an option is not allowed; the message says which and why.
+        public static let invalidArgument = Code(.invalidArgument)
+        /// The server has been started or closed before.
+        public static let serverClosed = Code(.serverClosed)
+        /// The worker has lost the task: its lease ended and another may run it.
+        public static let leaseExpired = Code(.leaseExpired)
+        /// Thrown by a handler: archive the task now, whatever retries are left.
+        public static let skipRetry = Code(.skipRetry)
+        /// Thrown by a handler: drop the task, neither retry nor archive it.
+        public static let revokeTask = Code(.revokeTask)
+        /// The attempt took longer than its timeout, or its deadline has passed.
+        public static let taskTimeout = Code(.taskTimeout)
+        /// Somebody cancelled the running task.
+        public static let taskCancelled = Code(.taskCancelled)
+        /// A typed payload could not be decoded.
+        public static let payloadDecoding = Code(.payloadDecoding)
+        /// The broker cannot be reached, or did not answer in time. The operation may or may not have happened.
+        public static let brokerUnavailable = Code(.brokerUnavailable)
+        /// The broker answered with an error.
+        public static let brokerFailure = Code(.brokerFailure)
+    }
+
+    public var code: Code
+    /// One sentence: what was wrong, and where it helps, what to do.
+    public var message: String
+    /// The error behind this one, if any.
+    public var cause: (any Error)?
+
+    public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    public var description: String { message }
+
+    /// To be thrown by a handler: the task goes to the archive at once, with this text as its error.
+    public static func skipRetry(_ reason: String, cause: (any Error)? = nil) -> AsynqError {
+        AsynqError(.skipRetry, reason, cause: cause)
+    }
+
+    /// To be thrown by a handler: the task is dropped; it is neither retried nor archived.
+    public static func revokeTask(_ reason: String, cause: (any Error)? = nil) -> AsynqError {
+        AsynqError(.revokeTask, reason, cause: cause)
+    }
+}

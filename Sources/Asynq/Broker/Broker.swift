@@ -1,0 +1,67 @@
+/// The only thing that moves a task from state to state. Client, server, scheduler and inspector ask a broker.
+///
+/// Every operation takes and gives arrays, and each element stands for itself: it happens whole or not at all, and its
+/// result is true whatever became of its neighbours. Each transition is the one of spec 1, "Transitions". Times are
+/// the broker's own (spec 1, fault 15): a caller's clock only measures durations.
+///
+/// An implementation must allow any number of concurrent calls from any number of processes.
+public protocol Broker: Sendable {
+    /// What this broker is, for logs, such as `redis://127.0.0.1:6379/0`. Without secrets.
+    var name: String { get }
+
+    /// Establishes that the broker can be reached and is fit for use.
+    ///
+    /// - Throws: ``AsynqError`` that says what is wrong and with which host.
+    func connect() async throws
+
+    /// Asks for a sign of life.
+    func ping() async throws
+
+    /// Lets go of connections and files. Calls that still wait fail; later calls fail.
+    func shutdown() async
+
+    /// Stores tasks: pending, scheduled or in a group. Results are in the order of the requests.
+    func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>]
+
+    /// Takes up to `limit` tasks from each of the queues, oldest first, and leases them to the caller. A paused queue
+    /// gives none. What cannot be decoded is moved aside and logged, and never given out.
+    func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask]
+
+    /// Ends attempts. Results are in the order of the requests.
+    func finish(_ requests: [FinishRequest]) async -> [FinishResult]
+
+    /// Sets the leases of tasks that are still leased to a full ``LeasedTask/leaseDuration`` from now.
+    ///
+    /// - Returns: for each task whether it still has a lease; one that is gone stays gone.
+    func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool]
+
+    /// Moves scheduled tasks and retries that are due to their queues or groups: up to `limit` in each queue.
+    func forward(queues: [String], limit: Int) async throws -> ForwardResult
+
+    /// Tasks whose lease ended at least 30 s ago: up to `limit` in each queue.
+    func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask]
+
+    /// Deletes completed tasks whose retention is over: up to `limit`.
+    ///
+    /// - Returns: how many were deleted.
+    func deleteExpiredCompleted(queue: String, limit: Int) async throws -> Int
+
+    /// Stores what a handler gives as its result.
+    ///
+    /// - Throws: ``AsynqError`` with code ``AsynqError/Code/taskNotFound`` if the task is not active.
+    func writeResult(_ result: [UInt8], of task: TaskReference) async throws
+
+    /// Asks whichever server runs the task to cancel its handler. Not an error if none does.
+    func cancel(taskID: String) async throws
+
+    /// Makes a server and its running handlers visible to inspectors for `ttl`.
+    func writeServerState(_ state: ServerState, ttl: Duration) async throws
+
+    /// Removes what ``writeServerState(_:ttl:)`` wrote.
+    func clearServerState(_ server: ServerIdentity) async throws
+
+    /// A watch that tells a server of changes in these queues without being asked again and again.
+    ///
+    /// - Parameter onSignal: called from any thread; must return at once.
+    func makeWatch(queues: [String], onSignal: @escaping @Sendable (BrokerSignal) -> Void) -> any BrokerWatch
+}

@@ -1,0 +1,191 @@
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// A task to be stored.
+public struct EnqueueRequest: Sendable {
+    /// When a task may start.
+    public enum Start: Sendable, Hashable {
+        case now
+        /// Unix milliseconds.
+        case at(milliseconds: Int64)
+        /// Milliseconds from now, on the broker's clock.
+        case after(milliseconds: Int64)
+    }
+
+    /// Its ``TaskMessage/uniqueKey`` is filled in by the broker.
+    public var message: TaskMessage
+    public var start: Start
+    /// Refuse the task while an equal one holds the lock; hold the lock for this long from the start time.
+    public var uniqueFor: Duration?
+
+    public init(message: TaskMessage, start: Start = .now, uniqueFor: Duration? = nil) {
+        self.message = message
+        self.start = start
+        self.uniqueFor = uniqueFor
+    }
+}
+
+/// What became of a stored task.
+public struct EnqueueReceipt: Sendable, Hashable {
+    /// `pending`, `scheduled` or `aggregating`.
+    public var state: TaskState
+    /// When it may start; `nil` while aggregating.
+    public var nextProcessAt: Date?
+
+    public init(state: TaskState, nextProcessAt: Date?) {
+        self.state = state
+        self.nextProcessAt = nextProcessAt
+    }
+}
+
+/// A wish for tasks of one queue.
+public struct DequeueRequest: Sendable, Hashable {
+    public var queue: String
+    public var limit: Int
+
+    public init(queue: String, limit: Int) {
+        self.queue = queue
+        self.limit = limit
+    }
+}
+
+/// A task that a server holds. A class, because it passes through many hands and is never changed.
+public final class LeasedTask: Sendable {
+    /// How long a lease lasts after it was given or extended.
+    public static let leaseDuration = Duration.seconds(30)
+    /// How long after a lease has ended the task is left alone, so that a write of its worker that is still on its way
+    /// comes first.
+    public static let recoveryGrace = Duration.seconds(30)
+
+    public let message: TaskMessage
+    /// Since when the task has been pending, in Unix nanoseconds; `nil` if not known.
+    public let pendingSince: Int64?
+    /// The broker's time at which the lease ends, in Unix seconds.
+    public let leaseEnd: Int64
+
+    public init(message: TaskMessage, pendingSince: Int64? = nil, leaseEnd: Int64) {
+        self.message = message
+        self.pendingSince = pendingSince
+        self.leaseEnd = leaseEnd
+    }
+}
+
+/// Names a task.
+public struct TaskReference: Sendable, Hashable {
+    public var queue: String
+    public var id: String
+
+    public init(queue: String, id: String) {
+        self.queue = queue
+        self.id = id
+    }
+}
+
+/// How an attempt ended.
+public struct FinishRequest: Sendable {
+    public enum Outcome: Sendable, Hashable {
+        /// Succeeded; the task is deleted, or kept as completed if it has a retention.
+        case done
+        /// Failed; to be tried again after `delay` on the broker's clock. One that does not count as a failure leaves
+        /// the retries used and the failure counters as they are.
+        case retry(delay: Duration, error: String, countsAsFailure: Bool)
+        /// Failed for good.
+        case archive(error: String)
+        /// Not ended: handed back, next to run.
+        case requeue
+    }
+
+    public var task: LeasedTask
+    public var outcome: Outcome
+    /// Only if the task's lease ended at least ``LeasedTask/recoveryGrace`` ago: for recovery, where a worker that
+    /// came back in time must win.
+    public var onlyIfLeaseExpired: Bool
+
+    public init(task: LeasedTask, outcome: Outcome, onlyIfLeaseExpired: Bool = false) {
+        self.task = task
+        self.outcome = outcome
+        self.onlyIfLeaseExpired = onlyIfLeaseExpired
+    }
+}
+
+/// What became of a ``FinishRequest``.
+public enum FinishResult: Sendable {
+    case finished
+    /// The task is no longer active or has no lease: another worker or the recoverer has it. Nothing was changed.
+    case notFound
+    /// The broker failed; it may or may not have happened, and can be asked again.
+    case failed(AsynqError)
+}
+
+/// What ``Broker/forward(queues:limit:)`` did.
+public struct ForwardResult: Sendable, Hashable {
+    /// How many tasks were moved.
+    public var moved: Int
+    /// How long until the next one is due; `nil` if none waits. Zero if more are due already.
+    public var nextDueIn: Duration?
+
+    public init(moved: Int, nextDueIn: Duration?) {
+        self.moved = moved
+        self.nextDueIn = nextDueIn
+    }
+}
+
+/// Names a running server.
+public struct ServerIdentity: Sendable, Hashable {
+    public var host: String
+    public var pid: Int32
+    public var id: String
+
+    public init(host: String, pid: Int32, id: String) {
+        self.host = host
+        self.pid = pid
+        self.id = id
+    }
+}
+
+/// What inspectors see of a running server.
+public struct ServerState: Sendable {
+    /// A handler that is running.
+    public struct Worker: Sendable {
+        public var task: LeasedTask
+        public var startedAt: Date
+        /// When it will be cancelled; `nil`: never.
+        public var deadline: Date?
+
+        public init(task: LeasedTask, startedAt: Date, deadline: Date?) {
+            self.task = task
+            self.startedAt = startedAt
+            self.deadline = deadline
+        }
+    }
+
+    public var identity: ServerIdentity
+    public var concurrency: Int
+    public var queues: [String: Int]
+    public var strictPriority: Bool
+    /// `new`, `active`, `stopped` or `closed`.
+    public var status: String
+    public var startedAt: Date
+    public var workers: [Worker]
+
+    public init(
+        identity: ServerIdentity,
+        concurrency: Int,
+        queues: [String: Int],
+        strictPriority: Bool,
+        status: String,
+        startedAt: Date,
+        workers: [Worker]
+    ) {
+        self.identity = identity
+        self.concurrency = concurrency
+        self.queues = queues
+        self.strictPriority = strictPriority
+        self.status = status
+        self.startedAt = startedAt
+        self.workers = workers
+    }
+}

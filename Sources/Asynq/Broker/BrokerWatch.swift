@@ -1,0 +1,34 @@
+/// Tells a server, without being polled, that a queue has work, that a due time has changed or that a task is to be
+/// cancelled. Everything it says is a hint: a signal may come for nothing, and while ``isLive`` is false may not come
+/// at all; then the server polls.
+public protocol BrokerWatch: Sendable {
+    /// Whether signals can be relied upon at the moment.
+    var isLive: Bool { get }
+
+    /// Asks for one ``BrokerSignal/pending(queue:)`` as soon as the queue has a pending task and is not paused, at
+    /// once if that is so already. Returns immediately.
+    ///
+    /// - Parameter delay: how long to wait before looking; spreads the looks of many idle servers.
+    func listenForPending(in queue: String, after delay: Duration)
+
+    /// Asks for one ``BrokerSignal/due(queue:)`` at the next change of the due times of each queue. Returns when changes
+    /// from now on will be signalled, or when that is not possible at the moment.
+    func listenForDue(in queues: [String]) async
+
+    /// Ends the watch. No signal comes afterwards.
+    func close() async
+}
+
+/// What a ``BrokerWatch`` says.
+public enum BrokerSignal: Sendable, Hashable {
+    /// The queue may have tasks to take.
+    case pending(queue: String)
+    /// The earliest due time of the queue's scheduled tasks or retries may have changed.
+    case due(queue: String)
+    /// The handler of this task is to be cancelled.
+    case cancel(taskID: String)
+    /// The watch is live (again); what happened before is not known, so look at everything once.
+    case live
+    /// The watch has lost its connection: poll until it is live again.
+    case lost
+}

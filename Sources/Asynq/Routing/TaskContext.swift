@@ -1,0 +1,73 @@
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+public import Logging
+
+/// What a handler knows of the attempt that it runs. Cheap to copy.
+public struct TaskContext: Sendable {
+    private final class Storage: Sendable {
+        let task: LeasedTask
+        let broker: any Broker
+        let logger: Logger
+        let deadline: Date?
+
+        init(task: LeasedTask, broker: any Broker, logger: Logger, deadline: Date?) {
+            self.task = task
+            self.broker = broker
+            self.logger = logger
+            self.deadline = deadline
+        }
+    }
+
+    private let storage: Storage
+
+    package init(task: LeasedTask, broker: any Broker, logger: Logger, deadline: Date?) {
+        storage = Storage(task: task, broker: broker, logger: logger, deadline: deadline)
+    }
+
+    private var message: TaskMessage { storage.task.message }
+
+    /// The task's id: the same on every attempt, so a good idempotency key.
+    public var taskID: String { message.id }
+    /// The queue that the task was taken from.
+    public var queue: String { message.queue }
+    /// How often the task has been retried: 0 on the first attempt.
+    public var retried: Int { Int(message.retried) }
+    /// How often it may be retried.
+    public var maxRetry: Int { Int(message.maxRetry) }
+    /// The task's headers.
+    public var headers: [String: String] { message.headers }
+    /// When this attempt will be cancelled; `nil`: never.
+    public var deadline: Date? { storage.deadline }
+    /// Since when the task had been waiting in its queue; `nil` if not known.
+    public var pendingSince: Date? {
+        storage.task.pendingSince.map { Date(timeIntervalSince1970: Double($0) / 1_000_000_000) }
+    }
+
+    /// The server's logger with the task's id, type, queue and retries as metadata.
+    public var logger: Logger {
+        var logger = storage.logger
+        logger[metadataKey: "task_id"] = "\(message.id)"
+        logger[metadataKey: "task_type"] = "\(message.type)"
+        logger[metadataKey: "queue"] = "\(message.queue)"
+        logger[metadataKey: "retried"] = "\(message.retried)"
+        return logger
+    }
+
+    /// Stores bytes with the task, where inspectors can read them; kept as long as the task is (see
+    /// ``TaskOption/retention(_:)``). Writing again replaces them.
+    ///
+    /// - Throws: ``AsynqError``: `taskNotFound` if the task is no longer this worker's, or `brokerUnavailable`.
+    public func writeResult(_ result: [UInt8]) async throws {
+        try await storage.broker.writeResult(result, of: TaskReference(queue: message.queue, id: message.id))
+    }
+
+    /// Stores text as the task's result, as UTF-8.
+    ///
+    /// - Throws: as ``writeResult(_:)-([UInt8])``.
+    public func writeResult(_ result: String) async throws {
+        try await writeResult(Array(result.utf8))
+    }
+}

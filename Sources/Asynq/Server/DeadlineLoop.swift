@@ -1,0 +1,23 @@
+/// Cancels handlers whose time is up, and leaves behind those that ignore it.
+struct DeadlineLoop: Sendable {
+    let pool: WorkerPool
+    let runner: AttemptRunner
+    let clock: LoopClock
+    let grace: Duration
+
+    func run() async {
+        while !Task.isCancelled {
+            for (held, cause) in pool.expire(grace: grace) {
+                pool.abandon(held.slot, await runner.outcome(of: cause, held))
+            }
+            let next = pool.read { $0.nextDeadline }
+            if next == .max {
+                await pool.deadlineChanged.wait()
+            } else {
+                let left = next.subtractingReportingOverflow(clock.now())
+                if left.overflow || left.partialValue <= 0 { continue }
+                await pool.deadlineChanged.wait(upTo: .nanoseconds(left.partialValue), clock)
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Logging
+import Synchronization
+
+/// Takes tasks from the broker as places become free: asks all open queues in one round trip, and sleeps while there is
+/// no room or no queue that may have tasks.
+final class FetchLoop: Sendable {
+    private struct State {
+        var planner: FetchPlanner
+        var isStopped = false
+    }
+
+    private let state: Mutex<State>
+    private let broker: any Broker
+    private let pool: WorkerPool
+    private let runner: AttemptRunner
+    private let clock: LoopClock
+    private let logger: Logger
+    private let prefetchLimit: Int
+
+    init(planner: FetchPlanner, runner: AttemptRunner) {
+        state = Mutex(State(planner: planner))
+        broker = runner.broker
+        pool = runner.pool
+        clock = runner.clock
+        logger = runner.configuration.logger
+        prefetchLimit = runner.configuration.prefetchLimit
+        self.runner = runner
+    }
+
+    /// Runs until ``stop()``. Not by cancellation: that could lose the answer to a dequeue, and the tasks in it.
+    func run(watch: any BrokerWatch) async {
+        var stock = StockController(limit: prefetchLimit)
+        var retry = Backoff()
+        while true {
+            let (isStopped, requests) = plan()
+            if isStopped { return }
+            if requests.isEmpty {
+                await pool.roomChanged.wait()
+                continue
+            }
+            let start = clock.now()
+            do {
+                let tasks = try await broker.dequeue(requests)
+                pool.admit(tasks, dequeuedAt: start) { ticket in
+                    // Unstructured, because a handler that ignores its cancellation must not hold up the server.
+                    Task { await runner.work(ticket) }
+                }
+                stock.dequeued(from: start, to: clock.now(), finished: pool.read { $0.finishedCount })
+                pool.setStockTarget(stock.target)
+                listen(to: exhausted(requests, tasks), watch)
+                if retry.succeeded() { logger.info("taking tasks again") }
+            } catch {
+                let delay = retry.failed()
+                if retry.isFirst {
+                    logger.error("cannot take tasks; trying again", metadata: ["error": "\(error)"])
+                }
+                await pool.roomChanged.wait(upTo: delay, clock)
+            }
+        }
+    }
+
+    /// Takes no more tasks. ``run(watch:)`` returns when those on the way have been handed back.
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        pool.stopAccepting()
+    }
+
+    /// The queue may have tasks.
+    func reopen(_ queue: String) {
+        if state.withLock({ $0.planner.reopen(queue) }) { pool.roomChanged.notify() }
+    }
+
+    /// Any queue may have tasks.
+    func reopenAll() {
+        state.withLock { $0.planner.reopenAll() }
+        pool.roomChanged.notify()
+    }
+
+    private func plan() -> (isStopped: Bool, requests: [DequeueRequest]) {
+        let demand = pool.read { $0.demand }
+        return state.withLock { state in
+            state.isStopped ? (true, []) : (false, state.planner.draw(demand))
+        }
+    }
+
+    /// The queues that gave less than they were asked for, and how often each gave nothing.
+    private func exhausted(_ requests: [DequeueRequest], _ tasks: [LeasedTask]) -> [(queue: String, misses: Int)] {
+        var counts: [String: Int] = [:]
+        if requests.count == 1 {
+            counts[requests[0].queue] = tasks.count
+        } else {
+            for task in tasks { counts[task.message.queue, default: 0] += 1 }
+        }
+        return state.withLock { state in
+            requests.compactMap { request in
+                let count = counts[request.queue] ?? 0
+                guard state.planner.received(count, for: request) else { return nil }
+                return (request.queue, state.planner.misses(request.queue))
+            }
+        }
+    }
+
+    /// A server that was woken for nothing looks again a little later, so that many idle ones are no herd.
+    private func listen(to queues: [(queue: String, misses: Int)], _ watch: any BrokerWatch) {
+        for (queue, misses) in queues {
+            let most = misses < 2 ? 0 : min(50_000, 500 << min(misses, 7))
+            watch.listenForPending(in: queue, after: .microseconds(Int.random(in: 0...most)))
+        }
+    }
+
+    /// Stands in for the watch while it has no connection, and makes up for a signal that was lost, once a while.
+    func poll(every interval: Duration, watch: any BrokerWatch) async {
+        var turn = 0
+        while !Task.isCancelled {
+            try? await clock.sleep(interval * Double.random(in: 0.75...1.25))
+            turn += 1
+            if !watch.isLive || turn.isMultiple(of: 30) { reopenAll() }
+        }
+    }
+
+    /// Hands the stock back when it has not moved for a while: the handlers have become long, and another server may
+    /// be free.
+    func returnStalledStock() async {
+        while !Task.isCancelled {
+            await pool.stockAdded.wait()
+            var finished = pool.read { $0.finishedCount }
+            while !Task.isCancelled, pool.read({ $0.stockCount }) > 0 {
+                try? await clock.sleep(.milliseconds(100))
+                let now = pool.read { $0.finishedCount }
+                if now == finished { pool.handBackStock() }
+                finished = now
+            }
+        }
+    }
+}

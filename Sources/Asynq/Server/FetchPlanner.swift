@@ -1,0 +1,84 @@
+/// Decides which queues to ask for how many tasks. A value with no I/O.
+///
+/// A queue that could not fill its share is known to be empty and is not asked again until it is reopened: by a signal
+/// of the broker's watch, or by the poll that stands in for it.
+struct FetchPlanner {
+    private struct Queue {
+        let name: String
+        let priority: Int
+        var isOpen = true
+        /// What earlier draws owe this queue, in tasks; keeps the shares exact over time.
+        var credit = 0.0
+        /// How often in a row it was reopened for nothing.
+        var misses = 0
+    }
+
+    /// The highest priority first.
+    private var queues: [Queue]
+    private let positions: [String: Int]
+    private let strict: Bool
+
+    init(queues: [String: Int], strict: Bool) {
+        self.queues = queues.filter { $0.value > 0 }
+            .sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            .map { Queue(name: $0.key, priority: $0.value) }
+        positions = Dictionary(uniqueKeysWithValues: self.queues.enumerated().map { ($1.name, $0) })
+        self.strict = strict
+    }
+
+    var names: [String] { queues.map(\.name) }
+    var hasOpenQueue: Bool { queues.contains(where: \.isOpen) }
+
+    /// Shares `slots` free places among the open queues.
+    mutating func draw(_ slots: Int) -> [DequeueRequest] {
+        guard slots > 0 else { return [] }
+        if strict {
+            return queues.first(where: \.isOpen).map { [DequeueRequest(queue: $0.name, limit: slots)] } ?? []
+        }
+        let open = queues.indices.filter { queues[$0].isOpen }
+        guard open.count > 1 else { return open.map { DequeueRequest(queue: queues[$0].name, limit: slots) } }
+        let total = open.reduce(0) { $0 + queues[$1].priority }
+        var shares = [Int](repeating: 0, count: open.count)
+        var rest = slots
+        for (place, index) in open.enumerated() {
+            queues[index].credit += Double(slots) * Double(queues[index].priority) / Double(total)
+            shares[place] = min(rest, max(0, Int(queues[index].credit)))
+            queues[index].credit -= Double(shares[place])
+            rest -= shares[place]
+        }
+        while rest > 0 {
+            // The one that is owed most; of equals the one of higher priority, which comes first.
+            let place = open.indices.max { (queues[open[$0]].credit, $1) < (queues[open[$1]].credit, $0) }!
+            shares[place] += 1
+            queues[open[place]].credit -= 1
+            rest -= 1
+        }
+        return open.indices.filter { shares[$0] > 0 }
+            .map { DequeueRequest(queue: queues[open[$0]].name, limit: shares[$0]) }
+    }
+
+    /// Takes note of how many tasks a queue gave. Returns whether it is now known to be empty.
+    mutating func received(_ count: Int, for request: DequeueRequest) -> Bool {
+        guard let index = positions[request.queue] else { return false }
+        queues[index].misses = count > 0 ? 0 : queues[index].misses + 1
+        guard count < request.limit else { return false }
+        queues[index].isOpen = false
+        queues[index].credit = 0
+        return true
+    }
+
+    /// How often in a row this queue gave nothing.
+    func misses(_ queue: String) -> Int { positions[queue].map { queues[$0].misses } ?? 0 }
+
+    /// The queue may have tasks again. Returns whether that is news.
+    mutating func reopen(_ queue: String) -> Bool {
+        guard let index = positions[queue], !queues[index].isOpen else { return false }
+        queues[index].isOpen = true
+        return true
+    }
+
+    /// Any queue may have tasks: the signals of the watch cannot be relied upon.
+    mutating func reopenAll() {
+        for index in queues.indices { queues[index].isOpen = true }
+    }
+}

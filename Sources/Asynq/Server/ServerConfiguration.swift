@@ -1,0 +1,100 @@
+public import Logging
+
+extension AsynqServer {
+    /// How a server works (spec 2, "Server"). Every setting has a default; contradictions are refused at start.
+    public struct Configuration: Sendable {
+        /// How many handlers run at once. Below 1: the number of usable processor cores. Default: 0.
+        public var concurrency: Int
+        /// The queues to serve, and their priorities. With 6, 3 and 1 they get 60, 30 and 10 % of the workers while all
+        /// have tasks; the share of an empty queue goes to the others. A priority of 0 or less leaves the queue out.
+        /// Default: `default` alone.
+        public var queues: [String: Int]
+        /// Serve a queue only while all of higher priority are empty. Default: off.
+        public var strictPriority = false
+
+        /// How long to wait before an attempt is repeated: from the retries used, the error and the task. Default:
+        /// ``defaultRetryDelay(retried:)``.
+        public var retryDelay: @Sendable (_ retried: Int, _ error: any Error, _ task: AsynqTask) -> Duration = { retried, _, _ in
+            defaultRetryDelay(retried: retried)
+        }
+        /// Whether an error counts as a failure. One that does not is tried again without using up a retry and without
+        /// being counted. Default: every error counts.
+        public var isFailure: @Sendable (_ error: any Error) -> Bool = { _ in true }
+        /// Called for each attempt that failed, before the outcome is stored. Default: none.
+        public var errorHandler: (@Sendable (_ error: any Error, _ task: AsynqTask, _ context: TaskContext) async -> Void)?
+        /// Wraps each attempt, outside all middleware: the place to bind task-local values (logger, trace,
+        /// dependencies) for handlers. Must call the body once and let its error through. Default: none.
+        public var baseContext: (@Sendable (_ context: TaskContext, _ body: () async throws -> Void) async throws -> Void)?
+
+        /// How long running handlers may go on after a shutdown has begun; then they are cancelled and their tasks
+        /// handed back to the queue. Default: 8 s.
+        public var shutdownTimeout: Duration = .seconds(8)
+        /// How long a cancelled handler may take to return. After that its outcome is stored and its place given to
+        /// another task, while it goes on in vain. Default: 5 s.
+        public var cancellationGrace: Duration = .seconds(5)
+        /// The most tasks that are held ready in addition to those running, so that short handlers need not wait for
+        /// a round trip. How many are held follows from how short the handlers are; none while they are long.
+        /// 0 turns it off. Default: 256.
+        public var prefetchLimit = 256
+
+        /// How often empty queues are looked at while the broker cannot signal new tasks. Default: 1 s, with jitter.
+        public var taskCheckInterval: Duration = .seconds(1)
+        /// How often due times are looked at while the broker cannot signal new ones. Default: 5 s.
+        public var delayedTaskCheckInterval: Duration = .seconds(5)
+        /// How often the server and its workers are made visible, and their leases extended. Less than half of the
+        /// lease of 30 s. Default: 5 s.
+        public var heartbeatInterval: Duration = .seconds(5)
+        /// How often tasks of crashed servers are looked for. Default: 1 min, and at start.
+        public var recovererInterval: Duration = .seconds(60)
+        /// How often completed tasks are deleted whose retention is over. Default: 8 s.
+        public var janitorInterval: Duration = .seconds(8)
+        /// How many of them in one step. Default: 100.
+        public var janitorBatchSize = 100
+        /// Called with `nil` after each successful ping of the broker, with the error after a failed one. Default: none.
+        public var healthCheck: (@Sendable (_ error: (any Error)?) -> Void)?
+        /// How often. Default: 15 s.
+        public var healthCheckInterval: Duration = .seconds(15)
+
+        /// Whether ``AsynqServer/run()`` reacts to signals: SIGTERM and SIGINT shut down (a second one without waiting for
+        /// handlers), SIGTSTP stops taking tasks. Turn it off where something else does, such as a `ServiceGroup`
+        /// with `gracefulShutdownSignals`. Default: on.
+        public var handlesSignals = true
+        /// Where the server logs; payloads never appear. Default: the logging system's, labelled `asynq`.
+        public var logger = Logger(label: "asynq")
+
+        public init(concurrency: Int = 0, queues: [String: Int] = ["default": 1]) {
+            self.concurrency = concurrency
+            self.queues = queues
+        }
+
+        /// n⁴ + 15 + a random 0…29 times (n + 1) seconds, n being the retries used: about 30 s after the first
+        /// failure, 3 hours after the tenth, 4.5 days after the 25th.
+        public static func defaultRetryDelay(retried: Int) -> Duration {
+            let count = min(max(0, retried), 10_000)
+            return .seconds(count * count * count * count + 15 + Int.random(in: 0..<30) * (count + 1))
+        }
+
+        /// Checked when a server starts.
+        func validate() throws(AsynqError) {
+            func require(_ condition: Bool, _ text: String) throws(AsynqError) {
+                if !condition { throw AsynqError(.invalidArgument, "server configuration: \(text)") }
+            }
+            try require(queues.values.contains { $0 > 0 }, "no queue has a priority above 0, so there is nothing to serve")
+            try require(!queues.keys.contains(where: \.isBlank), "a queue's name is blank")
+            try require(shutdownTimeout >= .zero, "shutdownTimeout is negative")
+            try require(cancellationGrace >= .zero, "cancellationGrace is negative")
+            try require(prefetchLimit >= 0, "prefetchLimit is negative; use 0 to hold nothing ready")
+            try require(janitorBatchSize > 0, "janitorBatchSize must be at least 1")
+            let intervals = [
+                ("taskCheckInterval", taskCheckInterval), ("delayedTaskCheckInterval", delayedTaskCheckInterval),
+                ("heartbeatInterval", heartbeatInterval), ("recovererInterval", recovererInterval),
+                ("janitorInterval", janitorInterval), ("healthCheckInterval", healthCheckInterval),
+            ]
+            for (name, value) in intervals { try require(value > .zero, "\(name) must be more than zero") }
+            try require(
+                heartbeatInterval * 2 < LeasedTask.leaseDuration,
+                "heartbeatInterval is \(heartbeatInterval): leases last \(LeasedTask.leaseDuration), so it must be less than half of that"
+            )
+        }
+    }
+}

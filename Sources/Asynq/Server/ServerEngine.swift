@@ -1,0 +1,251 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+import Logging
+import Synchronization
+
+/// One run of a server: its loops as children of one task, and the order in which they end.
+final class ServerEngine: Sendable {
+    private enum Phase: String {
+        case new, active, stopped, closed
+    }
+
+    private struct State {
+        var phase = Phase.new
+        var shutdownRequests = 0
+    }
+
+    private let broker: any Broker
+    private let configuration: AsynqServer.Configuration
+    private let clock: LoopClock
+    private let logger: Logger
+    private let pool: WorkerPool
+    private let planner: FetchPlanner
+    private let runner: AttemptRunner
+    private let fetch: FetchLoop
+    private let forward: ForwardLoop
+    private let state = Mutex(State())
+    private let phaseChanged = Wakeup()
+    private let concurrency: Int
+    private let identity: ServerIdentity
+    private let startedAt = Date()
+
+    init(broker: any Broker, handler: any TaskHandler, configuration: AsynqServer.Configuration, clock: LoopClock) {
+        self.broker = broker
+        self.configuration = configuration
+        self.clock = clock
+        logger = configuration.logger
+        concurrency = configuration.concurrency < 1 ? Self.usableCores : configuration.concurrency
+        pool = WorkerPool(concurrency: concurrency, clock: clock)
+        planner = FetchPlanner(queues: configuration.queues, strict: configuration.strictPriority)
+        runner = AttemptRunner(
+            broker: broker,
+            handler: handler,
+            configuration: configuration,
+            pool: pool,
+            clock: clock
+        )
+        fetch = FetchLoop(planner: planner, runner: runner)
+        forward = ForwardLoop(
+            broker: broker,
+            queues: planner.names,
+            interval: configuration.delayedTaskCheckInterval,
+            clock: clock,
+            logger: logger
+        )
+        identity = ServerIdentity(
+            host: ProcessInfo.processInfo.hostName,
+            pid: ProcessInfo.processInfo.processIdentifier,
+            id: TaskID.random()
+        )
+    }
+
+    private static var usableCores: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+
+    // MARK: Requests
+
+    func requestStop() {
+        let isNews = state.withLock { state in
+            guard state.phase == .active || state.phase == .new, state.shutdownRequests == 0 else { return false }
+            state.phase = .stopped
+            return true
+        }
+        guard isNews else { return }
+        logger.info("server stops: no more tasks are taken")
+        fetch.stop()
+    }
+
+    /// - Parameter isRepeatable: whether a second request ends the wait for handlers.
+    func requestShutdown(isRepeatable: Bool = false) {
+        state.withLock { state in
+            state.shutdownRequests = isRepeatable ? state.shutdownRequests + 1 : max(1, state.shutdownRequests)
+        }
+        phaseChanged.notify()
+        pool.progressed.notify()
+    }
+
+    private var shutdownRequests: Int { state.withLock { $0.shutdownRequests } }
+
+    // MARK: Running
+
+    func run() async {
+        state.withLock { if $0.phase == .new { $0.phase = .active } }
+        let watch = broker.makeWatch(queues: planner.names) { [weak self] in self?.received($0) }
+        logger.info(
+            "server started",
+            metadata: [
+                "broker": "\(broker.name)", "concurrency": "\(concurrency)",
+                "queues": "\(planner.names.joined(separator: ","))", "server_id": "\(identity.id)",
+            ]
+        )
+        // Leases are extended and outcomes stored until the last task is out of hand.
+        await withTaskGroup(of: Void.self) { keepers in
+            let heartbeat = heartbeat
+            let finish = FinishLoop(broker: broker, pool: pool, clock: clock, logger: logger)
+            let deadlines = DeadlineLoop(
+                pool: pool,
+                runner: runner,
+                clock: clock,
+                grace: configuration.cancellationGrace
+            )
+            keepers.addTask { await heartbeat.run() }
+            keepers.addTask { await finish.run() }
+            keepers.addTask { await deadlines.run() }
+            await work(watch)
+            await drain()
+            keepers.cancelAll()
+        }
+        state.withLock { $0.phase = .closed }
+        await watch.close()
+        do {
+            try await broker.clearServerState(identity)
+        } catch {
+            logger.warning("cannot remove this server from the list of servers", metadata: ["error": "\(error)"])
+        }
+        logger.info("server closed")
+    }
+
+    /// Takes tasks and moves due ones until a shutdown is requested.
+    private func work(_ watch: any BrokerWatch) async {
+        await withTaskGroup(of: Void.self) { group in
+            let (fetch, forward, interval) = (fetch, forward, configuration.taskCheckInterval)
+            group.addTask { await fetch.run(watch: watch) }
+            group.addTask { await fetch.poll(every: interval, watch: watch) }
+            group.addTask { await fetch.returnStalledStock() }
+            group.addTask { await forward.run(watch: watch) }
+            for loop in periodicLoops { group.addTask { await loop.run() } }
+            while shutdownRequests == 0 { await phaseChanged.wait() }
+            logger.info("server shuts down", metadata: ["running": "\(pool.read { $0.running })"])
+            state.withLock { if $0.phase == .active { $0.phase = .stopped } }
+            fetch.stop()
+            group.cancelAll()
+        }
+    }
+
+    private var heartbeat: HeartbeatLoop {
+        HeartbeatLoop(
+            broker: broker,
+            pool: pool,
+            clock: clock,
+            interval: configuration.heartbeatInterval,
+            logger: logger
+        ) { [self] in
+            ServerState(
+                identity: identity,
+                concurrency: concurrency,
+                queues: configuration.queues.filter { $0.value > 0 },
+                strictPriority: configuration.strictPriority,
+                status: state.withLock { $0.phase.rawValue },
+                startedAt: startedAt,
+                workers: []
+            )
+        }
+    }
+
+    private var periodicLoops: [PeriodicLoop] {
+        let (broker, queues, batch) = (broker, planner.names, configuration.janitorBatchSize)
+        let recoverer = Recoverer(
+            broker: broker,
+            queues: queues,
+            retryDelay: configuration.retryDelay,
+            logger: logger
+        )
+        func loop(_ name: String, _ interval: Duration, _ step: @escaping @Sendable () async throws -> Void) -> PeriodicLoop {
+            PeriodicLoop(name: name, interval: interval, clock: clock, logger: logger, step: step)
+        }
+        var loops = [
+            loop("recovery of expired leases", configuration.recovererInterval) { try await recoverer.recover() },
+            loop("deletion of completed tasks", configuration.janitorInterval) {
+                for queue in queues {
+                    while try await broker.deleteExpiredCompleted(queue: queue, limit: batch) == batch {
+                        try Task.checkCancellation()
+                    }
+                }
+            },
+        ]
+        if let healthCheck = configuration.healthCheck {
+            loops.append(
+                loop("health check", configuration.healthCheckInterval) {
+                    do {
+                        try await broker.ping()
+                        healthCheck(nil)
+                    } catch {
+                        if !Task.isCancelled { healthCheck(error) }
+                    }
+                }
+            )
+        }
+        return loops
+    }
+
+    private func received(_ signal: BrokerSignal) {
+        switch signal {
+        case .pending(let queue): fetch.reopen(queue)
+        case .due(let queue): forward.dueChanged(queue)
+        case .cancel(let taskID): pool.cancel(taskID: taskID)
+        case .live, .lost:
+            fetch.reopenAll()
+            forward.dueChangedAnywhere()
+        }
+    }
+
+    // MARK: Ending
+
+    /// Waits for handlers, hands back what they leave, and stores all outcomes.
+    private func drain() async {
+        await waitForHandlers(configuration.shutdownTimeout) { $0.shutdownRequests > 1 }
+        let left = pool.read { $0.running }
+        if left > 0 {
+            logger.notice("handing back tasks whose handlers are still running", metadata: ["tasks": "\(left)"])
+            pool.cancelAll()
+            // Time to return, so that a handler does not run on while another server has begun with its task.
+            await waitForHandlers(.milliseconds(250)) { _ in false }
+            for held in pool.read({ $0.held() }) where held.isRunning { pool.abandon(held.slot, .requeue) }
+        }
+        // Outcomes that the broker does not take are given up in the end: their leases end, and they are recovered.
+        let deadline = clock.now() + Duration.seconds(5).nanosecondsClamped
+        while pool.read({ $0.unstored }) > 0, clock.now() < deadline {
+            await pool.progressed.wait(upTo: .milliseconds(100), clock)
+        }
+        let unstored = pool.read { $0.unstored }
+        if unstored > 0 {
+            logger.error("outcomes could not be stored; the tasks will be recovered", metadata: ["tasks": "\(unstored)"])
+        }
+    }
+
+    private func waitForHandlers(_ limit: Duration, orUntil condition: (borrowing State) -> Bool) async {
+        let deadline = clock.now() + limit.nanosecondsClamped
+        while pool.read({ $0.running }) > 0, clock.now() < deadline, !state.withLock({ condition($0) }) {
+            await pool.progressed.wait(upTo: .nanoseconds(deadline - clock.now()), clock)
+        }
+    }
+}

@@ -1,0 +1,366 @@
+import DequeModule
+
+/// Why a running handler was cancelled; decides its outcome.
+enum CancelCause: Sendable, Equatable {
+    case timeout, cancelled, leaseLost, shutdown
+}
+
+/// Every task that a server holds, from its dequeue until its outcome is stored: in stock, running, or finishing. A
+/// value with no I/O and no clock; ``WorkerPool`` puts a lock round it and carries out what it says.
+///
+/// Each task has a slot. Each that runs has a worker as well, which runs one task after the other. Times are
+/// nanoseconds on the loop clock.
+struct WorkerTable {
+    /// A task to run.
+    struct Ticket: Sendable {
+        let slot: SlotID
+        let worker: Int
+        let task: LeasedTask
+        /// When it will be cancelled; `.max`: never.
+        let deadline: Int64
+    }
+
+    /// One use of a slot. The generation keeps whoever is late from touching the next use.
+    struct SlotID: Sendable, Hashable {
+        let index: Int
+        let generation: UInt32
+    }
+
+    /// An outcome to be stored.
+    struct Finished: Sendable {
+        let slot: SlotID
+        let task: LeasedTask
+        let outcome: FinishRequest.Outcome
+    }
+
+    /// A task that is held, for the heartbeat.
+    struct Held: Sendable {
+        let slot: SlotID
+        let task: LeasedTask
+        let isRunning: Bool
+        let startedAt: Int64
+        let deadline: Int64
+        let leaseEnd: Int64
+    }
+
+    /// What a worker does after a handler has ended.
+    enum Next {
+        case run(Ticket)
+        /// The handler was cancelled for this reason: work out the outcome, and report again.
+        case decide(CancelCause)
+        case stop
+    }
+
+    private enum Phase {
+        case free, stocked, running, finishing
+    }
+
+    private struct Slot {
+        var phase = Phase.free
+        var generation: UInt32 = 0
+        var task: LeasedTask?
+        var dequeuedAt: Int64 = 0
+        var startedAt: Int64 = 0
+        var leaseEnd: Int64 = 0
+        var deadline = Int64.max
+        var worker = 0
+        var cause: CancelCause?
+        var cancelledAt: Int64 = 0
+    }
+
+    private struct Worker {
+        var handle: Task<Void, Never>?
+        var isCancelled = false
+        var hasEnded = false
+    }
+
+    let concurrency: Int
+    /// So many outcomes may wait to be stored before no new tasks are taken.
+    private let maxUnstored: Int
+    private var slots: [Slot] = []
+    private var freeSlots: [Int] = []
+    private var workers: [Worker] = []
+    private var freeWorkers: [Int] = []
+    private var stock: Deque<Int> = []
+    private var finishing: [Finished] = []
+    private var isAccepting = true
+    /// How many tasks to hold in stock.
+    var stockTarget = 0
+    private(set) var running = 0
+    /// How many outcomes are not stored yet.
+    private(set) var unstored = 0
+    /// How many handlers have ended since the start.
+    private(set) var finishedCount: UInt64 = 0
+    /// When ``expire(_:grace:)`` has something to do next.
+    private(set) var nextDeadline = Int64.max
+
+    init(concurrency: Int) {
+        self.concurrency = concurrency
+        maxUnstored = max(1024, 4 * concurrency)
+    }
+
+    var stockCount: Int { stock.count }
+
+    /// How many more tasks to take now.
+    var demand: Int {
+        guard isAccepting, unstored < maxUnstored else { return 0 }
+        let free = concurrency - running
+        // Only when half of the stock is used up, so that what is asked for is a batch.
+        if free == 0, stock.count * 2 > stockTarget { return 0 }
+        return free + max(0, stockTarget - stock.count)
+    }
+
+    // MARK: Taking tasks
+
+    /// Takes over dequeued tasks. Returns those to run, each on a new worker that is then to be ``attach``ed.
+    mutating func admit(_ tasks: [LeasedTask], dequeuedAt: Int64, now: Int64) -> [Ticket] {
+        var tickets: [Ticket] = []
+        for task in tasks {
+            let index = freeSlots.popLast() ?? slots.count
+            if index == slots.count { slots.append(Slot()) }
+            slots[index].phase = .stocked
+            slots[index].task = task
+            slots[index].dequeuedAt = dequeuedAt
+            slots[index].leaseEnd = Self.leaseEnd(from: dequeuedAt)
+            if running < concurrency, isAccepting {
+                let worker = freeWorkers.popLast() ?? workers.count
+                if worker == workers.count { workers.append(Worker()) }
+                workers[worker] = Worker()
+                running += 1
+                tickets.append(begin(index, task, worker: worker, now))
+            } else {
+                stock.append(index)
+            }
+        }
+        if !isAccepting { handBackStock() }
+        return tickets
+    }
+
+    /// Gives a new worker its handle. Returns whether it is to be cancelled at once.
+    mutating func attach(_ handle: Task<Void, Never>, to worker: Int) -> Bool {
+        if workers[worker].hasEnded {
+            freeWorkers.append(worker)
+            return false
+        }
+        workers[worker].handle = handle
+        return workers[worker].isCancelled
+    }
+
+    private mutating func begin(_ index: Int, _ task: LeasedTask, worker: Int, _ now: Int64) -> Ticket {
+        let deadline = Self.deadline(of: task, dequeuedAt: slots[index].dequeuedAt, startedAt: now)
+        slots[index].phase = .running
+        slots[index].worker = worker
+        slots[index].startedAt = now
+        slots[index].deadline = deadline
+        nextDeadline = min(nextDeadline, deadline)
+        return Ticket(slot: id(index), worker: worker, task: task, deadline: deadline)
+    }
+
+    /// A second less than the lease lasts, as its end is stored in whole seconds.
+    private static func leaseEnd(from time: Int64) -> Int64 {
+        time + (LeasedTask.leaseDuration - .seconds(1)).nanosecondsClamped
+    }
+
+    /// The earlier of timeout and deadline. The deadline is a moment on the broker's clock, which read the lease's end
+    /// less its length when the task was dequeued.
+    private static func deadline(of task: LeasedTask, dequeuedAt: Int64, startedAt: Int64) -> Int64 {
+        func later(_ time: Int64, _ seconds: Int64) -> Int64 {
+            let (end, overflow) = time.addingReportingOverflow(Duration.seconds(seconds).nanosecondsClamped)
+            return overflow ? (seconds < 0 ? .min : .max) : end
+        }
+        let message = task.message
+        var deadline = Int64.max
+        if message.timeout > 0 { deadline = later(startedAt, message.timeout) }
+        if message.deadline > 0 {
+            let brokerTime = task.leaseEnd - LeasedTask.leaseDuration.components.seconds
+            deadline = min(deadline, later(dequeuedAt, message.deadline - brokerTime))
+        }
+        return deadline
+    }
+
+    // MARK: Ending tasks
+
+    /// A handler has ended. `outcome` is `nil` if nothing is to be stored, because the lease is lost.
+    ///
+    /// - Parameter isDecided: the outcome takes account of a cancellation.
+    mutating func finished(_ ticket: Ticket, _ outcome: FinishRequest.Outcome?, isDecided: Bool, now: Int64) -> Next {
+        let index = ticket.slot.index
+        guard isRunning(ticket.slot) else {
+            // It ignored its cancellation and was left behind.
+            retire(ticket.worker)
+            return .stop
+        }
+        let cause = slots[index].cause
+        if !isDecided, let cause { return .decide(cause) }
+        finishedCount &+= 1
+        settle(index, outcome)
+        if cause == nil, isAccepting, let next = stock.popFirst(), let task = slots[next].task {
+            return .run(begin(next, task, worker: ticket.worker, now))
+        }
+        running -= 1
+        retire(ticket.worker)
+        return .stop
+    }
+
+    /// Ends a slot's use by its handler.
+    private mutating func settle(_ index: Int, _ outcome: FinishRequest.Outcome?) {
+        guard let outcome, let task = slots[index].task else { return release(index) }
+        slots[index].phase = .finishing
+        unstored += 1
+        finishing.append(Finished(slot: id(index), task: task, outcome: outcome))
+    }
+
+    private mutating func release(_ index: Int) {
+        let generation = slots[index].generation &+ 1
+        slots[index] = Slot()
+        slots[index].generation = generation
+        freeSlots.append(index)
+    }
+
+    /// A worker that has no handle yet is kept for ``attach(_:to:)``.
+    private mutating func retire(_ worker: Int) {
+        if workers[worker].handle == nil {
+            workers[worker].hasEnded = true
+        } else {
+            workers[worker] = Worker()
+            freeWorkers.append(worker)
+        }
+    }
+
+    private func id(_ index: Int) -> SlotID { SlotID(index: index, generation: slots[index].generation) }
+
+    private func isRunning(_ id: SlotID) -> Bool {
+        slots[id.index].generation == id.generation && slots[id.index].phase == .running
+    }
+
+    /// Why this handler was cancelled, if it was.
+    func cause(of id: SlotID) -> CancelCause? { isRunning(id) ? slots[id.index].cause : nil }
+
+    // MARK: Storing outcomes
+
+    /// Takes the outcomes that wait to be stored, apart from those whose lease has ended in the meantime.
+    mutating func takeFinished(now: Int64) -> (toStore: [Finished], expired: [Finished]) {
+        let taken = finishing
+        finishing = []
+        guard taken.contains(where: { slots[$0.slot.index].leaseEnd <= now }) else { return (taken, []) }
+        let toStore = taken.filter { slots[$0.slot.index].leaseEnd > now }
+        let expired = taken.filter { slots[$0.slot.index].leaseEnd <= now }
+        stored(expired)
+        return (toStore, expired)
+    }
+
+    /// These outcomes could not be stored yet.
+    mutating func putBack(_ items: [Finished]) { finishing.insert(contentsOf: items, at: 0) }
+
+    /// These tasks are no longer this server's.
+    mutating func stored(_ items: [Finished]) {
+        for item in items { release(item.slot.index) }
+        unstored -= items.count
+    }
+
+    // MARK: Leases
+
+    func held() -> [Held] {
+        slots.indices.compactMap { index in
+            let slot = slots[index]
+            return slot.task.map {
+                Held(
+                    slot: id(index),
+                    task: $0,
+                    isRunning: slot.phase == .running,
+                    startedAt: slot.startedAt,
+                    deadline: slot.deadline,
+                    leaseEnd: slot.leaseEnd
+                )
+            }
+        }
+    }
+
+    /// The leases of these were extended at `time`.
+    mutating func extended(_ ids: [SlotID], at time: Int64) {
+        for id in ids where slots[id.index].generation == id.generation {
+            slots[id.index].leaseEnd = Self.leaseEnd(from: time)
+        }
+    }
+
+    /// The leases of these are gone: nothing will be stored. Returns the workers to cancel. What is finishing is left to
+    /// the broker, which refuses it if somebody else has the task.
+    mutating func leasesLost(_ ids: [SlotID], now: Int64) -> [Task<Void, Never>] {
+        for id in ids where slots[id.index].generation == id.generation && slots[id.index].phase == .stocked {
+            stock.removeAll { $0 == id.index }
+            release(id.index)
+        }
+        return cancel(ids.filter(isRunning).map(\.index), .leaseLost, now)
+    }
+
+    // MARK: Cancelling
+
+    /// Cancels the handler of this task, if it runs here.
+    mutating func cancel(taskID: String, now: Int64) -> [Task<Void, Never>] {
+        cancel(runningSlots.filter { slots[$0].task?.message.id == taskID }, .cancelled, now)
+    }
+
+    /// Cancels all handlers, whose tasks are to be handed back.
+    mutating func cancelAll(now: Int64) -> [Task<Void, Never>] {
+        cancel(runningSlots, .shutdown, now)
+    }
+
+    private var runningSlots: [Int] { slots.indices.filter { slots[$0].phase == .running } }
+
+    /// A handler that is being cancelled already keeps its cause, except that a lost lease outdoes all others.
+    private mutating func cancel(_ indices: [Int], _ cause: CancelCause, _ now: Int64) -> [Task<Void, Never>] {
+        var handles: [Task<Void, Never>] = []
+        for index in indices {
+            if slots[index].cause != nil {
+                if cause == .leaseLost { slots[index].cause = cause }
+                continue
+            }
+            slots[index].cause = cause
+            slots[index].cancelledAt = now
+            nextDeadline = min(nextDeadline, now)
+            let worker = slots[index].worker
+            workers[worker].isCancelled = true
+            if let handle = workers[worker].handle { handles.append(handle) }
+        }
+        return handles
+    }
+
+    /// Cancels the handlers whose time is up. Returns their workers, and the tasks whose handlers were cancelled at
+    /// least `grace` ago and still run.
+    mutating func expire(_ now: Int64, grace: Int64) -> (cancelled: [Task<Void, Never>], stubborn: [(Held, CancelCause)]) {
+        let late = runningSlots.filter { slots[$0].cause == nil && slots[$0].deadline <= now }
+        let handles = cancel(late, .timeout, now)
+        let stubborn = held().compactMap { item -> (Held, CancelCause)? in
+            let slot = slots[item.slot.index]
+            guard item.isRunning, let cause = slot.cause, slot.cancelledAt + grace <= now else { return nil }
+            return (item, cause)
+        }
+        let left = Set(stubborn.map(\.0.slot.index))
+        nextDeadline = runningSlots.filter { !left.contains($0) }
+            .map { slots[$0].cause == nil ? slots[$0].deadline : slots[$0].cancelledAt + grace }
+            .min() ?? .max
+        return (handles, stubborn)
+    }
+
+    /// Leaves a handler behind that ignores its cancellation: its outcome is settled, its place is free.
+    mutating func abandon(_ id: SlotID, _ outcome: FinishRequest.Outcome?) {
+        guard isRunning(id) else { return }
+        running -= 1
+        finishedCount &+= 1
+        settle(id.index, outcome)
+    }
+
+    // MARK: Handing back
+
+    /// Takes no more tasks, and hands back those in stock.
+    mutating func stopAccepting() {
+        isAccepting = false
+        handBackStock()
+    }
+
+    /// Hands back the stock. The newest first, as each goes to the end that is served next.
+    mutating func handBackStock() {
+        stockTarget = 0
+        while let index = stock.popLast() { settle(index, .requeue) }
+    }
+}

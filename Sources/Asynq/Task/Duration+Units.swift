@@ -1,0 +1,33 @@
+extension Duration {
+    /// A number of minutes.
+    public static func minutes(_ count: some BinaryInteger) -> Duration { .seconds(Int64(count) * 60) }
+    /// A number of hours of 60 minutes.
+    public static func hours(_ count: some BinaryInteger) -> Duration { .seconds(Int64(count) * 3600) }
+    /// A number of days of 24 hours.
+    public static func days(_ count: some BinaryInteger) -> Duration { .seconds(Int64(count) * 86_400) }
+
+    /// Whole seconds, a fraction rounded up, so that a limit below one second does not become none.
+    package var secondsRoundedUp: Int64 {
+        let (seconds, attoseconds) = components
+        return attoseconds > 0 ? seconds + 1 : seconds
+    }
+
+    /// Whole milliseconds, a fraction rounded up, so that nothing starts before its time. Saturates.
+    package var millisecondsRoundedUp: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+        guard !overflow else { return seconds < 0 ? .min : .max }
+        let fraction = attoseconds / 1_000_000_000_000_000
+        let up: Int64 = attoseconds > fraction * 1_000_000_000_000_000 ? 1 : 0
+        return whole.addingReportingOverflow(fraction + up).partialValue
+    }
+
+    /// Whole nanoseconds. Saturates at about 292 years.
+    package var nanosecondsClamped: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        guard !overflow else { return seconds < 0 ? .min : .max }
+        let (sum, overflowed) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return overflowed ? (seconds < 0 ? .min : .max) : sum
+    }
+}

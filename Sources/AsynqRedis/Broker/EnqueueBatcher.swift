@@ -1,0 +1,180 @@
+internal import Asynq
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+internal import RedisClient
+import Synchronization
+
+/// A task ready to be stored.
+struct EncodedTask: Sendable {
+    let id: String
+    let bytes: [UInt8]
+
+    init(_ message: TaskMessage) throws {
+        id = message.id
+        bytes = try message.encoded()
+    }
+}
+
+/// Puts what many callers enqueue to one queue into common scripts. Nobody waits on purpose: while fewer than
+/// ``maxInFlight`` scripts are on their way a caller's tasks go at once; those that come meanwhile go together with the
+/// next.
+final class EnqueueBatcher: Sendable {
+    /// One caller's tasks.
+    private final class Job: Sendable {
+        private let waiter: Mutex<CheckedContinuation<[Result<EnqueueReceipt, AsynqError>], Never>?>
+        let tasks: [EncodedTask]
+
+        init(_ tasks: [EncodedTask], _ waiter: CheckedContinuation<[Result<EnqueueReceipt, AsynqError>], Never>) {
+            self.tasks = tasks
+            self.waiter = Mutex(waiter)
+        }
+
+        func complete(_ results: [Result<EnqueueReceipt, AsynqError>]) {
+            waiter.withLock { $0.take() }?.resume(returning: results)
+        }
+    }
+
+    private struct State {
+        var waiting: [Job] = []
+        var inFlight = 0
+    }
+
+    /// Enough to keep Redis busy while a reply is on its way back.
+    private static let maxInFlight = 2
+
+    private let keys: QueueKeys
+    private let scripts: ScriptRunner
+    private let state = Mutex(State())
+
+    init(keys: QueueKeys, scripts: ScriptRunner) {
+        self.keys = keys
+        self.scripts = scripts
+    }
+
+    func enqueue(_ tasks: [EncodedTask]) async -> [Result<EnqueueReceipt, AsynqError>] {
+        let cancelled = Mutex<(job: Job?, isCancelled: Bool)>((nil, false))
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let job = Job(tasks, continuation)
+                let isCancelled = cancelled.withLock { state in
+                    state.job = job
+                    return state.isCancelled
+                }
+                if isCancelled {
+                    job.complete(Self.cancellation(tasks.count))
+                } else {
+                    add(job)
+                }
+            }
+        } onCancel: {
+            let job = cancelled.withLock { state in
+                state.isCancelled = true
+                return state.job
+            }
+            // The script may be on its way; only the caller no longer waits.
+            job?.complete(Self.cancellation(tasks.count))
+        }
+    }
+
+    private static func cancellation(_ count: Int) -> [Result<EnqueueReceipt, AsynqError>] {
+        let error = AsynqError(
+            .brokerUnavailable,
+            "the caller was cancelled; the task may be stored or not",
+            cause: CancellationError()
+        )
+        return Array(repeating: .failure(error), count: count)
+    }
+
+    private func add(_ job: Job) {
+        let jobs = state.withLock { state -> [Job]? in
+            state.waiting.append(job)
+            guard state.inFlight < Self.maxInFlight else { return nil }
+            state.inFlight += 1
+            return state.waiting.takeAll()
+        }
+        if let jobs { send(jobs) }
+    }
+
+    private func sent() {
+        let jobs = state.withLock { state -> [Job]? in
+            guard !state.waiting.isEmpty else {
+                state.inFlight -= 1
+                return nil
+            }
+            return state.waiting.takeAll()
+        }
+        if let jobs { send(jobs) }
+    }
+
+    private func send(_ jobs: [Job]) {
+        let tasks = jobs.count == 1 ? jobs[0].tasks : jobs.flatMap(\.tasks)
+        let chunks = tasks.chunks(
+            maxCount: RedisBroker.maxTasksPerScript,
+            maxSize: RedisBroker.maxBytesPerScript,
+            size: \.bytes.count
+        )
+        // The queue is named each time: somebody may have removed it since.
+        var requests: [ScriptRunner.Request] = [
+            .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
+        ]
+        for chunk in chunks { requests.append(.init(call(chunk), .key(keys.base))) }
+        scripts.submit(requests) { [self] replies in
+            var results: [Result<EnqueueReceipt, AsynqError>] = []
+            results.reserveCapacity(tasks.count)
+            for (chunk, reply) in zip(chunks, replies.dropFirst()) {
+                // Both must have been stored.
+                results += self.results(of: chunk, replies[0].flatMap { _ in reply })
+            }
+            sent()
+            var start = 0
+            for job in jobs {
+                job.complete(Array(results[start..<start + job.tasks.count]))
+                start += job.tasks.count
+            }
+        }
+    }
+
+    private func call(_ tasks: ArraySlice<EncodedTask>) -> ScriptCall {
+        var call = ScriptCall.Builder(
+            .enqueue,
+            keys: [keys.pending],
+            argumentCount: 1 + 2 * tasks.count,
+            capacity: tasks.reduce(0) { $0 + $1.bytes.count + 36 }
+        )
+        call.append(keys.taskPrefix)
+        for task in tasks {
+            call.append(task.id)
+            call.append(task.bytes)
+        }
+        return call.finish()
+    }
+
+    private func results(
+        of tasks: ArraySlice<EncodedTask>,
+        _ reply: Result<RESPValue, AsynqError>
+    ) -> [Result<EnqueueReceipt, AsynqError>] {
+        switch reply {
+        case .failure(let error):
+            return Array(repeating: .failure(error), count: tasks.count)
+        case .success(let value):
+            let receipt = EnqueueReceipt(state: .pending, nextProcessAt: Date())
+            var results = [Result<EnqueueReceipt, AsynqError>](repeating: .success(receipt), count: tasks.count)
+            for position in value.array?.compactMap(\.int) ?? [] {
+                let index = Int(position) - 1
+                guard results.indices.contains(index) else { continue }
+                results[index] = .failure(.taskIDConflict(tasks[tasks.startIndex + index].id, keys.queue))
+            }
+            return results
+        }
+    }
+}
+
+extension Array {
+    fileprivate mutating func takeAll() -> [Element] {
+        defer { self = [] }
+        return self
+    }
+}

@@ -1,0 +1,104 @@
+public import Asynq
+internal import Logging
+internal import NIOCore
+internal import RedisClient
+
+extension RedisBroker {
+    /// So many bytes of messages are enough for one script.
+    private static let maxReplySize = 8 << 20
+
+    public func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] {
+        let calls = requests.filter { $0.limit > 0 }.map { request in
+            let keys = keys(request.queue)
+            var call = ScriptCall.Builder(
+                .dequeue,
+                keys: [keys.pending, keys.paused, keys.active, keys.lease],
+                argumentCount: 4
+            )
+            call.append(keys.taskPrefix)
+            call.append(min(request.limit, Self.maxTasksPerScript))
+            call.append(LeasedTask.leaseDuration.components.seconds)
+            call.append(Self.maxReplySize)
+            return (keys, ScriptRunner.Request(call.finish(), .key(keys.base)))
+        }
+        let replies = await scripts.run(calls.map(\.1))
+        var tasks: [LeasedTask] = []
+        var failure: AsynqError?
+        for ((keys, _), reply) in zip(calls, replies) {
+            switch reply {
+            case .success(let value): tasks += await leasedTasks(value, keys)
+            case .failure(let error): failure = error
+            }
+        }
+        // What the other queues gave is ours now: an error must not lose it.
+        if let failure, tasks.isEmpty { throw failure }
+        return tasks
+    }
+
+    private func leasedTasks(_ reply: RESPValue, _ keys: QueueKeys) async -> [LeasedTask] {
+        guard let parts = reply.array, parts.count == 4, let lease = parts[0].int, let items = parts[3].array else {
+            logger.error("unexpected reply to a dequeue", metadata: ["queue": "\(keys.queue)"])
+            return []
+        }
+        if let time = parts[1].int { clock.observe(microseconds: time) }
+        for id in parts[2].array ?? [] {
+            logger.error(
+                "dropped a task that has no message",
+                metadata: ["queue": "\(keys.queue)", "task_id": "\(id.string ?? "")"]
+            )
+        }
+        return await decode(items, stride: 3, leaseEnd: lease, keys)
+    }
+
+    /// Decodes groups of id, message and maybe pending_since. What does not decode goes to the archive as it is.
+    func decode(_ items: [RESPValue], stride width: Int, leaseEnd: Int64, _ keys: QueueKeys) async -> [LeasedTask] {
+        var tasks: [LeasedTask] = []
+        tasks.reserveCapacity(items.count / width)
+        var unreadable: [String] = []
+        for start in stride(from: 0, to: items.count - width + 1, by: width) {
+            guard let bytes = items[start + 1].buffer, let message = try? TaskMessage(decoding: bytes),
+                message.queue == keys.queue
+            else {
+                unreadable.append(items[start].string ?? "")
+                continue
+            }
+            let since = width > 2 ? items[start + 2].int : nil
+            tasks.append(LeasedTask(message: message, pendingSince: since, leaseEnd: leaseEnd))
+        }
+        if !unreadable.isEmpty { await moveAside(unreadable, keys) }
+        return tasks
+    }
+
+    private func moveAside(_ ids: [String], _ keys: QueueKeys) async {
+        for id in ids {
+            logger.error(
+                "archived a task whose message cannot be read",
+                metadata: ["queue": "\(keys.queue)", "task_id": "\(id)"]
+            )
+        }
+        let call = archiveCall(ids.map { ($0, []) }, keys, expiredFor: nil)
+        if case .failure(let error) = await scripts.run([.init(call, .key(keys.base))])[0] {
+            logger.error(
+                "cannot archive them; they will be recovered and archived later",
+                metadata: ["queue": "\(keys.queue)", "error": "\(error)"]
+            )
+        }
+    }
+
+    public func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask] {
+        let calls = queues.map { queue in
+            let keys = keys(queue)
+            var call = ScriptCall.Builder(.expiredLeases, keys: [keys.lease, keys.active], argumentCount: 3)
+            call.append(keys.taskPrefix)
+            call.append(LeasedTask.recoveryGrace.components.seconds)
+            call.append(min(limit, Self.maxTasksPerScript))
+            return (keys, ScriptRunner.Request(call.finish(), .key(keys.base)))
+        }
+        let replies = await scripts.run(calls.map(\.1))
+        var tasks: [LeasedTask] = []
+        for ((keys, _), reply) in zip(calls, replies) {
+            tasks += await decode(try reply.get().array ?? [], stride: 2, leaseEnd: 0, keys)
+        }
+        return tasks
+    }
+}

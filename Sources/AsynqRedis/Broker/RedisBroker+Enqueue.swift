@@ -1,0 +1,170 @@
+public import Asynq
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+internal import RedisClient
+import Synchronization
+
+extension RedisBroker {
+    /// One script holds up Redis for as long as it runs, so it is given no more than this.
+    static let maxTasksPerScript = 256
+    static let maxBytesPerScript = 1 << 20
+
+    public func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] {
+        // One task is the most frequent case, and needs none of the sorting below.
+        if requests.count == 1, requests[0].isPlain {
+            do {
+                return await batcher(requests[0].message.queue).enqueue([try EncodedTask(requests[0].message)])
+            } catch {
+                return [.failure(.unencodable(error))]
+            }
+        }
+        let byQueue = Dictionary(grouping: requests.indices) { requests[$0].message.queue }
+        var results = [Result<EnqueueReceipt, AsynqError>?](repeating: nil, count: requests.count)
+        await withTaskGroup(of: [(Int, Result<EnqueueReceipt, AsynqError>)].self) { group in
+            for (queue, indices) in byQueue {
+                let own = indices.map { requests[$0] }
+                group.addTask {
+                    Array(zip(indices, await self.enqueue(own, to: queue)))
+                }
+            }
+            for await part in group {
+                for (index, result) in part { results[index] = result }
+            }
+        }
+        return results.map { $0 ?? .failure(AsynqError(.brokerFailure, "no answer for this task")) }
+    }
+
+    private func enqueue(_ requests: [EnqueueRequest], to queue: String) async -> [Result<EnqueueReceipt, AsynqError>] {
+        do {
+            if requests.allSatisfy(\.isPlain) {
+                return await batcher(queue).enqueue(try requests.map { try EncodedTask($0.message) })
+            }
+            return try await enqueueWithOptions(requests, keys(queue))
+        } catch {
+            let failure = error as? AsynqError ?? .unencodable(error)
+            return requests.map { _ in .failure(failure) }
+        }
+    }
+
+    private func batcher(_ queue: String) -> EnqueueBatcher {
+        batchers.withLock { batchers in
+            if let batcher = batchers[queue] { return batcher }
+            if batchers.count >= 10_000 { batchers.removeAll() }
+            let batcher = EnqueueBatcher(keys: keys(queue), scripts: scripts)
+            batchers[queue] = batcher
+            return batcher
+        }
+    }
+
+    private func enqueueWithOptions(
+        _ requests: [EnqueueRequest],
+        _ keys: QueueKeys
+    ) async throws -> [Result<EnqueueReceipt, AsynqError>] {
+        let encoded = try requests.map { request in
+            var message = request.message
+            if request.uniqueFor != nil {
+                message.uniqueKey = keys.unique(type: message.type, payload: message.payload)
+            }
+            return (request, message.uniqueKey, try message.encoded())
+        }
+        var calls: [ScriptRunner.Request] = [
+            .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
+        ]
+        for chunk in encoded.chunks(maxCount: Self.maxTasksPerScript, maxSize: Self.maxBytesPerScript, size: { $0.2.count }) {
+            calls.append(.init(Self.call(chunk, keys), .key(keys.base)))
+        }
+        let replies = await scripts.run(calls)
+        _ = try replies[0].get()
+        var results: [Result<EnqueueReceipt, AsynqError>] = []
+        var replied = replies.dropFirst()
+        for chunk in encoded.chunks(maxCount: Self.maxTasksPerScript, maxSize: Self.maxBytesPerScript, size: { $0.2.count }) {
+            switch replied.removeFirst() {
+            case .success(let reply):
+                let numbers = reply.array?.compactMap(\.int) ?? []
+                for (index, item) in chunk.enumerated() {
+                    let isAnswered = numbers.count > 2 * index + 1
+                    results.append(
+                        isAnswered
+                            ? Self.receipt(numbers[2 * index], numbers[2 * index + 1], item.0.message)
+                            : .failure(AsynqError(.brokerFailure, "unexpected reply to an enqueue"))
+                    )
+                }
+            case .failure(let error):
+                results += chunk.map { _ in .failure(error) }
+            }
+        }
+        return results
+    }
+
+    private static func call(
+        _ tasks: ArraySlice<(EnqueueRequest, String, [UInt8])>,
+        _ keys: QueueKeys
+    ) -> ScriptCall {
+        var call = ScriptCall.Builder(
+            .enqueueWithOptions,
+            keys: [keys.pending, keys.scheduled, keys.due, keys.groups],
+            argumentCount: 2 + 7 * tasks.count,
+            capacity: tasks.reduce(0) { $0 + $1.2.count + 160 }
+        )
+        call.append(keys.taskPrefix)
+        call.append(keys.groupPrefix)
+        for (request, lock, bytes) in tasks {
+            call.append(request.message.id)
+            call.append(bytes)
+            switch request.start {
+            case .now:
+                call.append(0)
+                call.append(0)
+            case .at(let milliseconds):
+                call.append(max(0, milliseconds))
+                call.append(0)
+            case .after(let milliseconds):
+                call.append(0)
+                call.append(max(0, milliseconds))
+            }
+            call.append(lock)
+            call.append(request.uniqueFor?.millisecondsRoundedUp ?? 0)
+            call.append(request.message.group)
+        }
+        return call.finish()
+    }
+
+    private static func receipt(
+        _ outcome: Int64,
+        _ start: Int64,
+        _ message: TaskMessage
+    ) -> Result<EnqueueReceipt, AsynqError> {
+        let date = Date(timeIntervalSince1970: Double(start) / 1000)
+        return switch outcome {
+        case 0: .success(EnqueueReceipt(state: .pending, nextProcessAt: date))
+        case 1: .success(EnqueueReceipt(state: .scheduled, nextProcessAt: date))
+        case 2: .success(EnqueueReceipt(state: .aggregating, nextProcessAt: nil))
+        case -1: .failure(.taskIDConflict(message.id, message.queue))
+        default:
+            .failure(
+                AsynqError(
+                    .duplicateTask,
+                    "a task of type \"\(message.type)\" with the same payload is in queue \"\(message.queue)\" already"
+                )
+            )
+        }
+    }
+}
+
+extension EnqueueRequest {
+    /// Neither unique nor scheduled nor grouped.
+    fileprivate var isPlain: Bool { start == .now && uniqueFor == nil && message.group.isEmpty }
+}
+
+extension AsynqError {
+    static func taskIDConflict(_ id: String, _ queue: String) -> AsynqError {
+        AsynqError(.taskIDConflict, "a task with the id \"\(id)\" exists in queue \"\(queue)\" already")
+    }
+
+    fileprivate static func unencodable(_ error: any Error) -> AsynqError {
+        AsynqError(.invalidArgument, "the task cannot be encoded: \(error)", cause: error)
+    }
+}

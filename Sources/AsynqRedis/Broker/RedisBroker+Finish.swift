@@ -1,0 +1,196 @@
+public import Asynq
+internal import RedisClient
+
+extension RedisBroker {
+    /// How many tasks the archive of a queue holds, and for how long (spec 1, "Transitions").
+    private static let maxArchived = 10_000
+    private static let maxArchivedAge = Duration.days(90)
+
+    public func finish(_ requests: [FinishRequest]) async -> [FinishResult] {
+        var results = [FinishResult](repeating: .finished, count: requests.count)
+        var calls: [(indices: ArraySlice<Int>, request: ScriptRunner.Request)] = []
+        for (kind, indices) in grouped(requests) {
+            // Requests with large messages of their own go in smaller pieces.
+            let size = { (index: Int) in kind.operation.rewrites ? (requests[index].task.message.payload?.count ?? 0) : 0 }
+            for chunk in indices.chunks(maxCount: Self.maxTasksPerScript, maxSize: Self.maxBytesPerScript, size: size) {
+                do {
+                    let keys = keys(kind.queue)
+                    let call = try call(kind, chunk.map { requests[$0] }, keys)
+                    calls.append((chunk, .init(call, .key(keys.base))))
+                } catch {
+                    let failure = AsynqError(.brokerFailure, "the task cannot be encoded: \(error)", cause: error)
+                    for index in chunk { results[index] = .failed(failure) }
+                }
+            }
+        }
+        let replies = await scripts.run(calls.map(\.request))
+        for (call, reply) in zip(calls, replies) {
+            switch reply {
+            case .success(let value):
+                for position in value.array?.compactMap(\.int) ?? [] where position > 0 && position <= call.indices.count {
+                    results[call.indices[call.indices.startIndex + Int(position) - 1]] = .notFound
+                }
+            case .failure(let error):
+                for index in call.indices { results[index] = .failed(error) }
+            }
+        }
+        return results
+    }
+
+    private enum Operation: Hashable {
+        case done, complete, retry, archive, requeue
+
+        /// The task's message is written anew.
+        var rewrites: Bool { self != .done && self != .requeue }
+    }
+
+    private struct Kind: Hashable {
+        let queue: String
+        let operation: Operation
+        let isRecovery: Bool
+
+        init(_ request: FinishRequest) {
+            queue = request.task.message.queue
+            isRecovery = request.onlyIfLeaseExpired
+            operation =
+                switch request.outcome {
+                case .done: request.task.message.retention > 0 ? .complete : .done
+                case .retry: .retry
+                case .archive: .archive
+                case .requeue: .requeue
+                }
+        }
+    }
+
+    /// Which requests can share a script, in the order in which they came.
+    private func grouped(_ requests: [FinishRequest]) -> [(Kind, [Int])] {
+        var groups: [(Kind, [Int])] = []
+        var places: [Kind: Int] = [:]
+        for (index, request) in requests.enumerated() {
+            let kind = Kind(request)
+            if let last = groups.indices.last, groups[last].0 == kind {
+                groups[last].1.append(index)
+            } else if let place = places[kind] {
+                groups[place].1.append(index)
+            } else {
+                places[kind] = groups.count
+                groups.append((kind, [index]))
+            }
+        }
+        return groups
+    }
+
+    private func call(_ kind: Kind, _ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
+        switch kind.operation {
+        case .done: doneCall(requests.map(\.task.message), keys)
+        case .complete: try completeCall(requests.map(\.task.message), keys)
+        case .retry: try retryCall(requests, keys, isRecovery: kind.isRecovery)
+        case .archive:
+            archiveCall(
+                try requests.map { ($0.task.message.id, try failed($0).encoded()) },
+                keys,
+                expiredFor: kind.isRecovery ? LeasedTask.recoveryGrace : nil
+            )
+        case .requeue: requeueCall(requests.map(\.task.message.id), keys)
+        }
+    }
+
+    private func doneCall(_ messages: [TaskMessage], _ keys: QueueKeys) -> ScriptCall {
+        var call = ScriptCall.Builder(
+            .done,
+            keys: [keys.active, keys.lease, keys.processed],
+            argumentCount: 1 + 2 * messages.count,
+            capacity: 48 * messages.count
+        )
+        call.append(keys.taskPrefix)
+        for message in messages {
+            call.append(message.id)
+            call.append(message.uniqueKey)
+        }
+        return call.finish()
+    }
+
+    private func completeCall(_ messages: [TaskMessage], _ keys: QueueKeys) throws -> ScriptCall {
+        var call = ScriptCall.Builder(
+            .complete,
+            keys: [keys.active, keys.lease, keys.processed, keys.completed],
+            argumentCount: 1 + 4 * messages.count,
+            capacity: 256 * messages.count
+        )
+        call.append(keys.taskPrefix)
+        for var message in messages {
+            message.completedAt = clock.seconds
+            call.append(message.id)
+            call.append(message.uniqueKey)
+            call.append(try message.encoded())
+            call.append(message.retention)
+        }
+        return call.finish()
+    }
+
+    private func retryCall(_ requests: [FinishRequest], _ keys: QueueKeys, isRecovery: Bool) throws -> ScriptCall {
+        var call = ScriptCall.Builder(
+            .retry,
+            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.retry, keys.due],
+            argumentCount: 2 + 4 * requests.count,
+            capacity: 256 * requests.count
+        )
+        call.append(keys.taskPrefix)
+        call.append(isRecovery ? String(LeasedTask.recoveryGrace.components.seconds) : "")
+        for request in requests {
+            guard case .retry(let delay, _, let countsAsFailure) = request.outcome else { continue }
+            call.append(request.task.message.id)
+            call.append(try failed(request).encoded())
+            call.append(max(0, delay.millisecondsRoundedUp))
+            call.append(countsAsFailure ? 1 : 0)
+        }
+        return call.finish()
+    }
+
+    /// - Parameter tasks: id and new message; an empty one leaves the message that is there.
+    func archiveCall(_ tasks: [(id: String, message: [UInt8])], _ keys: QueueKeys, expiredFor: Duration?) -> ScriptCall {
+        var call = ScriptCall.Builder(
+            .archive,
+            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.archived],
+            argumentCount: 4 + 2 * tasks.count,
+            capacity: 256 * tasks.count
+        )
+        call.append(keys.taskPrefix)
+        call.append(expiredFor.map { String($0.components.seconds) } ?? "")
+        call.append(Self.maxArchived)
+        call.append(Self.maxArchivedAge.components.seconds)
+        for task in tasks {
+            call.append(task.id)
+            call.append(task.message)
+        }
+        return call.finish()
+    }
+
+    private func requeueCall(_ ids: [String], _ keys: QueueKeys) -> ScriptCall {
+        var call = ScriptCall.Builder(
+            .requeue,
+            keys: [keys.active, keys.lease, keys.pending],
+            argumentCount: 1 + ids.count,
+            capacity: 40 * ids.count
+        )
+        call.append(keys.taskPrefix)
+        for id in ids { call.append(id) }
+        return call.finish()
+    }
+
+    /// The message after a failed attempt.
+    private func failed(_ request: FinishRequest) -> TaskMessage {
+        var message = request.task.message
+        switch request.outcome {
+        case .retry(_, let error, let countsAsFailure):
+            message.errorMessage = error
+            message.lastFailedAt = clock.seconds
+            if countsAsFailure { message.retried += 1 }
+        case .archive(let error):
+            message.errorMessage = error
+            message.lastFailedAt = clock.seconds
+        case .done, .requeue: break
+        }
+        return message
+    }
+}

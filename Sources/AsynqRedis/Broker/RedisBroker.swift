@@ -1,0 +1,96 @@
+public import Asynq
+internal import NIOCore
+@_exported public import RedisClient
+public import Logging
+import Synchronization
+
+/// The ``Broker`` on Redis (6.2 or later) or Valkey (7.2 or later), on the same data as Go's asynq.
+///
+/// ```swift
+/// let broker = try RedisBroker("redis://127.0.0.1:6379")
+/// ```
+///
+/// Connects when it is first used and again whenever the connection is lost. One broker serves any number of clients
+/// and servers; all that they ask for at the same moment shares round trips.
+public final class RedisBroker: Broker {
+    let redis: any RedisTopology
+    let scripts: ScriptRunner
+    let logger: Logger
+    let clock = RedisClock()
+    private let keyCache = Mutex<[String: QueueKeys]>([:])
+    let batchers = Mutex<[String: EnqueueBatcher]>([:])
+
+    /// Without secrets.
+    public let name: String
+
+    /// - Parameters:
+    ///   - uri: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` for TLS, `redis-socket://[:password@]path[?db=n]`,
+    ///     or `host:port` (spec 2, "Connection").
+    ///   - logger: for connections that are lost and tasks that cannot be read. Payloads never appear.
+    /// - Throws: `RedisError` that says which part of the URI is wrong.
+    public convenience init(_ uri: String, logger: Logger = Logger(label: "asynq.redis")) throws {
+        try self.init(configuration: RedisConfiguration(uri), logger: logger)
+    }
+
+    /// - Throws: `RedisError` that says which setting is not allowed.
+    public init(configuration: RedisConfiguration, logger: Logger = Logger(label: "asynq.redis")) throws {
+        name = configuration.description
+        redis = try configuration.makeTopology(logger: logger)
+        scripts = ScriptRunner(redis: redis)
+        self.logger = logger
+    }
+
+    public func connect() async throws {
+        do {
+            try await redis.connect()
+        } catch {
+            throw AsynqError(error)
+        }
+    }
+
+    public func ping() async throws {
+        _ = try await reply(RESPCommand("PING"), .any)
+    }
+
+    public func shutdown() async {
+        await redis.shutdown()
+    }
+
+    public func cancel(taskID: String) async throws {
+        _ = try await reply(RESPCommand("PUBLISH", RedisKeys.cancelChannel, taskID), .any)
+    }
+
+    /// The keys of a queue.
+    func keys(_ queue: String) -> QueueKeys {
+        keyCache.withLock { cache in
+            if let keys = cache[queue] { return keys }
+            let keys = QueueKeys(queue)
+            // A program that makes up queue names without end must not fill the memory.
+            if cache.count >= 10_000 { cache.removeAll() }
+            cache[queue] = keys
+            return keys
+        }
+    }
+
+    /// The reply to one command.
+    func reply(_ command: RESPCommand, _ route: RedisRoute) async throws(AsynqError) -> RESPValue {
+        try await scripts.run([.init(command, route)])[0].get()
+    }
+
+    /// The reply to one script.
+    func reply(_ call: ScriptCall, _ keys: QueueKeys) async throws(AsynqError) -> RESPValue {
+        try await scripts.run([.init(call, .key(keys.base))])[0].get()
+    }
+}
+
+extension AsynqError {
+    /// A failure of Redis in the terms of a broker.
+    init(_ error: any Error) {
+        guard let error = error as? RedisError else {
+            self.init(.brokerUnavailable, String(describing: error), cause: error)
+            return
+        }
+        let isRefusal = error.code == .serverError || error.code == .invalidConfiguration
+        self.init(isRefusal ? .brokerFailure : .brokerUnavailable, error.description, cause: error)
+    }
+}

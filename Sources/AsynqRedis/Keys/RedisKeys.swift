@@ -1,0 +1,53 @@
+/// The names of everything in Redis (spec 1, "Keys"). The first half of the contract with Go's asynq.
+package enum RedisKeys {
+    package static let queues = "asynq:queues"
+    package static let servers = "asynq:servers"
+    package static let workers = "asynq:workers"
+    package static let cancelChannel = "asynq:cancel"
+
+    package static func server(_ id: String) -> String { "asynq:servers:{\(id)}" }
+    package static func workers(of id: String) -> String { "asynq:workers:{\(id)}" }
+}
+
+/// The keys of one queue. Its name stands between braces, so that they share a hash slot.
+package final class QueueKeys: Sendable {
+    package let queue: String
+    /// The beginning of all keys of the queue.
+    package let base: String
+    package let taskPrefix: String
+    package let groupPrefix: String
+    package let pending: String
+    package let active: String
+    package let lease: String
+    package let scheduled: String
+    package let retry: String
+    package let archived: String
+    package let completed: String
+    package let paused: String
+    package let processed: String
+    package let failed: String
+    package let groups: String
+    /// Of our own: task id → exact start time in Unix milliseconds, for tasks due at a fraction of a second.
+    package let due: String
+
+    package init(_ queue: String) {
+        self.queue = queue
+        base = "asynq:{\(queue)}:"
+        taskPrefix = base + "t:"
+        groupPrefix = base + "g:"
+        pending = base + "pending"
+        active = base + "active"
+        lease = base + "lease"
+        scheduled = base + "scheduled"
+        retry = base + "retry"
+        archived = base + "archived"
+        completed = base + "completed"
+        paused = base + "paused"
+        processed = base + "processed"
+        failed = base + "failed"
+        groups = base + "groups"
+        due = base + "due"
+    }
+
+    package func task(_ id: String) -> String { taskPrefix + id }
+}

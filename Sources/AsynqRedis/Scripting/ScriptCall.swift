@@ -1,0 +1,63 @@
+internal import NIOCore
+internal import RedisClient
+
+/// A call of a script: EVALSHA, and when the server does not have the script, EVAL with the same arguments.
+struct ScriptCall: Sendable {
+    let script: RedisScript
+    let command: RESPCommand
+    private let wordCount: Int
+    /// Where the arguments begin that EVALSHA and EVAL have in common.
+    private let argumentsStart: Int
+
+    /// Writes the arguments in the order in which the script reads them.
+    struct Builder {
+        private let script: RedisScript
+        private let wordCount: Int
+        private var builder: RESPCommandBuilder
+
+        /// - Parameters:
+        ///   - argumentCount: of ARGV; exactly so many must be appended.
+        ///   - capacity: how many bytes the arguments will take, about.
+        init(_ script: RedisScript, keys: [String], argumentCount: Int, capacity: Int = 64) {
+            self.script = script
+            wordCount = 3 + keys.count + argumentCount
+            builder = RESPCommandBuilder(
+                name: "EVALSHA",
+                argumentCount: 2 + keys.count + argumentCount,
+                reservingCapacity: 128 + keys.count * 48 + capacity + 12 * argumentCount
+            )
+            builder.append(script.sha1)
+            builder.append(keys.count)
+            for key in keys { builder.append(key) }
+        }
+
+        mutating func append(_ text: String) { builder.append(text) }
+        mutating func append(_ bytes: [UInt8]) { builder.append(bytes) }
+        mutating func append(_ number: Int) { builder.append(number) }
+        mutating func append(_ number: Int64) { builder.append(number) }
+
+        func finish() -> ScriptCall {
+            ScriptCall(script: script, command: builder.finish(), wordCount: wordCount)
+        }
+    }
+
+    private init(script: RedisScript, command: RESPCommand, wordCount: Int) {
+        self.script = script
+        self.command = command
+        self.wordCount = wordCount
+        argumentsStart = "*\(wordCount)\r\n$7\r\nEVALSHA\r\n$40\r\n".utf8.count + 40 + 2
+    }
+
+    /// The same call with the script in full.
+    var withSource: RESPCommand {
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(script.source.count + command.encoded.readableBytes + 32)
+        buffer.writeString("*\(wordCount)\r\n$4\r\nEVAL\r\n$\(script.source.count)\r\n")
+        buffer.writeBytes(script.source)
+        buffer.writeString("\r\n")
+        var arguments = command.encoded
+        arguments.moveReaderIndex(forwardBy: argumentsStart)
+        buffer.writeImmutableBuffer(arguments)
+        return RESPCommand(name: "EVAL", encoded: buffer)
+    }
+}

@@ -1,0 +1,81 @@
+internal import Asynq
+internal import RedisClient
+import Synchronization
+
+/// Sends commands and script calls together and gathers their replies. Not cancellable: an answer that nobody waits for
+/// would lose the tasks in it. The time-outs of the connection bound the wait.
+struct ScriptRunner: Sendable {
+    /// A command or a script call, and where it goes.
+    struct Request: Sendable {
+        let command: RESPCommand
+        let script: ScriptCall?
+        let route: RedisRoute
+
+        init(_ command: RESPCommand, _ route: RedisRoute) {
+            self.command = command
+            script = nil
+            self.route = route
+        }
+
+        init(_ call: ScriptCall, _ route: RedisRoute) {
+            command = call.command
+            script = call
+            self.route = route
+        }
+    }
+
+    let redis: any RedisTopology
+
+    /// Replies in the order of the requests.
+    func run(_ requests: [Request]) async -> [Result<RESPValue, AsynqError>] {
+        guard !requests.isEmpty else { return [] }
+        return await withCheckedContinuation { continuation in
+            submit(requests) { continuation.resume(returning: $0) }
+        }
+    }
+
+    /// The same with a callback, which runs on an event loop.
+    func submit(
+        _ requests: [Request],
+        completion: @escaping @Sendable ([Result<RESPValue, AsynqError>]) -> Void
+    ) {
+        let gather = ReplyGatherer(count: requests.count, completion: completion)
+        for (index, request) in requests.enumerated() {
+            _ = redis.submit([request.command], to: request.route) { replies in
+                let reply = replies[0]
+                if let script = request.script, case .failure(let error) = reply, error.serverCode == "NOSCRIPT" {
+                    _ = redis.submit([script.withSource], to: request.route) { replies in
+                        gather.set(index, replies[0])
+                    }
+                } else {
+                    gather.set(index, reply)
+                }
+            }
+        }
+    }
+}
+
+/// Waits for all replies.
+private final class ReplyGatherer: Sendable {
+    private struct State {
+        var replies: [Result<RESPValue, AsynqError>?]
+        var missing: Int
+    }
+
+    private let state: Mutex<State>
+    private let completion: @Sendable ([Result<RESPValue, AsynqError>]) -> Void
+
+    init(count: Int, completion: @escaping @Sendable ([Result<RESPValue, AsynqError>]) -> Void) {
+        state = Mutex(State(replies: Array(repeating: nil, count: count), missing: count))
+        self.completion = completion
+    }
+
+    func set(_ index: Int, _ reply: Result<RESPValue, RedisError>) {
+        let all = state.withLock { state -> [Result<RESPValue, AsynqError>]? in
+            state.replies[index] = reply.mapError { AsynqError($0) }
+            state.missing -= 1
+            return state.missing == 0 ? state.replies.compactMap(\.self) : nil
+        }
+        if let all { completion(all) }
+    }
+}

@@ -1,0 +1,52 @@
+-- Ends attempts that failed for good.
+--
+-- KEYS[1]  active list
+-- KEYS[2]  lease zset
+-- KEYS[3]  counter of processed tasks; the day's is beside it
+-- KEYS[4]  counter of failed tasks; the day's is beside it
+-- KEYS[5]  archived zset
+-- ARGV[1]  prefix of task keys
+-- ARGV[2]  only those whose lease ended at least so many seconds ago; '' for any
+-- ARGV[3]  how many tasks the archive holds at most
+-- ARGV[4]  for how many seconds it holds them
+-- ARGV[5…] for each task: id, message ('' leaves the one that is there, which cannot be read)
+-- Reply    the positions (from 1) of tasks that are no longer this worker's; these were left alone
+
+local ids, missing = {}, {}
+for i = 5, #ARGV, 2 do
+  ids[#ids + 1] = ARGV[i]
+end
+local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2] == '' and 0 or now - ARGV[2])
+for i, id in ipairs(ids) do
+  if taken[id] then
+    local key, message = ARGV[1] .. id, ARGV[2 * i + 4]
+    redis.call('HSET', key, 'state', 'archived')
+    if message ~= '' then
+      redis.call('HSET', key, 'msg', message)
+    end
+    redis.call('ZADD', KEYS[5], now, id)
+  else
+    missing[#missing + 1] = i
+  end
+end
+local n = #ids - #missing
+count(KEYS[3], n, now)
+count(KEYS[4], n, now)
+
+-- Trims the archive, with all that belongs to the tasks; a few more than came in, so that it shrinks to its limit without
+-- a long script.
+local function trim(old)
+  for _, id in ipairs(old) do
+    local key = ARGV[1] .. id
+    unlock(redis.call('HGET', key, 'unique_key'), id)
+    redis.call('DEL', key)
+    redis.call('ZREM', KEYS[5], id)
+  end
+end
+local most = n + 100
+trim(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[4], 'LIMIT', 0, most))
+local excess = redis.call('ZCARD', KEYS[5]) - ARGV[3]
+if excess > 0 then
+  trim(redis.call('ZRANGE', KEYS[5], 0, math.min(excess, most) - 1))
+end
+return missing

@@ -1,0 +1,96 @@
+/// How to reach a Redis server (spec 2, "Connection").
+public struct RedisConfiguration: Sendable {
+    /// Where a server listens.
+    public enum Endpoint: Sendable, Hashable, CustomStringConvertible {
+        case host(String, port: Int)
+        case unixSocket(path: String)
+
+        public var description: String {
+            switch self {
+            case .host(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+            case .unixSocket(let path): path
+            }
+        }
+    }
+
+    /// How to encrypt the connection.
+    public struct TLS: Sendable {
+        /// What is checked of the server's certificate.
+        public enum Verification: Sendable, Hashable {
+            /// That it is signed by a trusted authority and is the server's.
+            case full
+            /// Nothing: encrypts, but anybody in between can read along. For tests.
+            case insecure
+        }
+
+        /// The certificates (PEM) to trust instead of the system's. Default: the system's.
+        public var caCertificateFile: String?
+        /// The name in the server's certificate. Default: the host of the endpoint.
+        public var serverName: String?
+        /// The client's certificate chain (PEM), where the server asks for one. Needs ``privateKeyFile``.
+        public var certificateFile: String?
+        /// The key of the client's certificate (PEM).
+        public var privateKeyFile: String?
+        /// Default: full.
+        public var verification = Verification.full
+
+        public init() {}
+    }
+
+    /// Default: 127.0.0.1:6379.
+    public var endpoint: Endpoint
+    /// The ACL user. Default: `default`, if there is a password.
+    public var username: String?
+    public var password: String?
+    /// The number of the database. Default: 0.
+    public var database = 0
+    /// Default: no encryption.
+    public var tls: TLS?
+    /// How long connecting may take, with TLS and log-in, and how long a command waits for a connection. Default: 5 s.
+    public var dialTimeout = Duration.seconds(5)
+    /// How long an answer may take before the connection is given up as dead. Default: 3 s, and one more for each 16 MiB
+    /// on the way.
+    public var readTimeout = Duration.seconds(3)
+    /// How many connections carry commands. More than one helps only where large payloads hold up small ones.
+    /// Default: 1.
+    public var poolSize = 1
+    /// How many commands may wait on a connection, sent or not. One more fails at once. Default: 65 536.
+    public var maxInFlight = 65_536
+    /// The name that `CLIENT LIST` shows. Without spaces. Default: `swift-asynq`.
+    public var clientName = "swift-asynq"
+
+    public init(endpoint: Endpoint = .host("127.0.0.1", port: 6379)) {
+        self.endpoint = endpoint
+    }
+
+    /// Checked when a client is made.
+    func validate() throws(RedisError) {
+        func require(_ condition: Bool, _ text: String) throws(RedisError) {
+            if !condition { throw RedisError(.invalidConfiguration, "redis configuration: \(text)") }
+        }
+        try require(database >= 0, "the database must not be negative")
+        try require(poolSize > 0, "poolSize must be at least 1")
+        try require(maxInFlight > 0, "maxInFlight must be at least 1")
+        try require(dialTimeout > .zero, "dialTimeout must be more than zero")
+        try require(readTimeout > .zero, "readTimeout must be more than zero")
+        try require(
+            (tls?.certificateFile == nil) == (tls?.privateKeyFile == nil),
+            "a client certificate needs both certificateFile and privateKeyFile"
+        )
+    }
+}
+
+extension RedisConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Without user and password.
+    public var description: String {
+        switch endpoint {
+        case .host: "\(tls == nil ? "redis" : "rediss")://\(endpoint)/\(database)"
+        case .unixSocket(let path): "redis-socket://\(path)?db=\(database)"
+        }
+    }
+
+    public var debugDescription: String { description }
+
+    /// So that `dump` shows no password either.
+    public var customMirror: Mirror { Mirror(self, children: ["description": description]) }
+}

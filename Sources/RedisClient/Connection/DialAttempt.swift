@@ -1,0 +1,72 @@
+import NIOCore
+
+/// One attempt to connect, on its event loop. Ends once: with a connection that is logged in, or with an error that says
+/// what to do.
+final class DialAttempt {
+    private let configuration: RedisConfiguration
+    private let eventLoop: any EventLoop
+    private var completion: ((Result<RedisChannelHandler, RedisError>) -> Void)?
+    private var timer: Scheduled<Void>?
+    private var place: String
+    private var isConnected = false
+    var handler: RedisChannelHandler?
+
+    init(
+        configuration: RedisConfiguration,
+        eventLoop: any EventLoop,
+        completion: @escaping (Result<RedisChannelHandler, RedisError>) -> Void
+    ) {
+        self.configuration = configuration
+        self.eventLoop = eventLoop
+        self.completion = completion
+        place = "\(configuration.endpoint)"
+        timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(configuration.dialTimeout)) {
+            self.fail("no answer within \(configuration.dialTimeout)")
+        }
+    }
+
+    /// The address is known.
+    func begin(_ endpoint: RedisConfiguration.Endpoint) { place = "\(endpoint)" }
+
+    /// The socket is connected.
+    func connected() {
+        guard completion != nil, let handler else { return }
+        isConnected = true
+        let handshake = Handshake(configuration, place: place)
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        handler.send([
+            RedisRequest(handshake.commands) { replies in bound.value.answered(handshake.verify(replies)) }
+        ])
+    }
+
+    private func answered(_ result: Result<Void, RedisError>) {
+        switch result {
+        case .success: if let handler { end(.success(handler)) }
+        case .failure(let error) where error.code == .connectionLost || error.code == .commandTimedOut:
+            fail(error.message)
+        case .failure(let error): end(.failure(error))
+        }
+    }
+
+    /// The attempt has failed for a reason of the network.
+    func fail(_ text: String) {
+        let message: String
+        if !isConnected {
+            message = "cannot connect to \(place): \(text). Is Redis running there?"
+        } else if configuration.tls != nil, handler?.isEncrypted != true {
+            message = "TLS handshake with \(place) failed: \(text). Does the server speak TLS on this port?"
+        } else {
+            let hint = configuration.tls == nil ? " Does it expect TLS (rediss://)?" : ""
+            message = "log-in to \(place) failed: \(text).\(hint)"
+        }
+        end(.failure(RedisError(.connectionFailed, message)))
+    }
+
+    private func end(_ result: Result<RedisChannelHandler, RedisError>) {
+        timer?.cancel()
+        guard let completion else { return }
+        self.completion = nil
+        if case .failure(let error) = result { handler?.close(error) }
+        completion(result)
+    }
+}

@@ -1,0 +1,184 @@
+import DequeModule
+import Logging
+import NIOCore
+
+/// The part of a lane that lives on its event loop: connects, sends what waits, and gives up on what has waited too long.
+final class LaneCore {
+    private let configuration: RedisConfiguration
+    private let endpoint: RedisLane.EndpointProvider
+    private let eventLoop: any EventLoop
+    private let outbox: Outbox
+    private let logger: Logger
+    private let onPush: (@Sendable (RedisPush) -> Void)?
+    private let onState: (@Sendable (RedisLane.ConnectionState) -> Void)?
+
+    private var state: ConnectionState
+    private var handler: RedisChannelHandler?
+    /// Not sent yet, for want of a connection, with the time at which each is given up.
+    private var waiting: Deque<(request: RedisRequest, deadline: NIODeadline)> = []
+    private var waitingTimer: Scheduled<Void>?
+    private var reconnectTimer: Scheduled<Void>?
+    private var lastFailure: RedisError?
+    private var failuresSinceLog = 0
+
+    init(
+        configuration: RedisConfiguration,
+        endpoint: @escaping RedisLane.EndpointProvider,
+        eventLoop: any EventLoop,
+        outbox: Outbox,
+        logger: Logger,
+        onPush: (@Sendable (RedisPush) -> Void)?,
+        onState: (@Sendable (RedisLane.ConnectionState) -> Void)?
+    ) {
+        self.configuration = configuration
+        self.endpoint = endpoint
+        self.eventLoop = eventLoop
+        self.outbox = outbox
+        self.logger = logger
+        self.onPush = onPush
+        self.onState = onState
+        state = ConnectionState(isListener: onState != nil)
+    }
+
+    // MARK: Called by the lane
+
+    func open() { perform(state.wanted()) }
+
+    /// Sends what has gathered in the outbox.
+    func drain() {
+        let requests = outbox.take()
+        if state.isClosed {
+            for request in requests { request.fail(RedisError(.closed, "the Redis client has been shut down")) }
+            outbox.answered(requests.count)
+            return
+        }
+        if let handler, state.isConnected {
+            send(requests, handler)
+            return
+        }
+        let deadline = NIODeadline.now() + TimeAmount(configuration.dialTimeout)
+        for request in requests { waiting.append((request, deadline)) }
+        scheduleWaitingTimer()
+        perform(state.wanted())
+    }
+
+    func shutdown() {
+        guard !state.isClosed else { return }
+        state.close()
+        outbox.close()
+        waitingTimer?.cancel()
+        reconnectTimer?.cancel()
+        failWaiting(RedisError(.closed, "the Redis client has been shut down"))
+        handler?.close(RedisError(.closed, "the Redis client has been shut down"))
+        handler = nil
+        drain()
+    }
+
+    // MARK: Connecting
+
+    private func perform(_ action: ConnectionState.Action) {
+        switch action {
+        case .none, .rest: break
+        case .connect: connect()
+        case .connectAfter(let delay):
+            reconnectTimer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [weak self] in
+                guard let self else { return }
+                perform(state.delayEnded(isWanted: !waiting.isEmpty))
+            }
+        }
+    }
+
+    private func connect() {
+        let dialer = RedisDialer(configuration: configuration, eventLoop: eventLoop, onPush: onPush)
+        dialer.connect(endpoint) { [weak self] handler in
+            self?.lost(handler)
+        } completion: { [weak self] result in
+            guard let self else {
+                if case .success(let handler) = result { handler.close(RedisError(.closed, "not needed any more")) }
+                return
+            }
+            switch result {
+            case .success(let handler): connected(handler)
+            case .failure(let error): connectFailed(error)
+            }
+        }
+    }
+
+    private func connected(_ handler: RedisChannelHandler) {
+        guard !state.isClosed else { return handler.close(RedisError(.closed, "the Redis client has been shut down")) }
+        state.connected()
+        self.handler = handler
+        handler.onAnswered = { [outbox] in outbox.answered($0) }
+        if lastFailure != nil { logger.info("connected to Redis again", metadata: ["redis": "\(configuration)"]) }
+        lastFailure = nil
+        failuresSinceLog = 0
+        waitingTimer?.cancel()
+        waitingTimer = nil
+        let requests = waiting.map(\.request)
+        waiting = []
+        // The listener's own commands come first.
+        onState?(.connected)
+        send(requests, handler)
+    }
+
+    private func connectFailed(_ error: RedisError) {
+        guard !state.isClosed else { return }
+        // A server that was never there is reported at once: the address or the password may be wrong. One that was
+        // there is waited for, as long as each command has time.
+        if !state.hasBeenConnected { failWaiting(error) }
+        logFailure(error)
+        lastFailure = error
+        perform(state.connectFailed(isWanted: !waiting.isEmpty, jitter: Double.random(in: 0...1)))
+    }
+
+    private func lost(_ handler: RedisChannelHandler) {
+        guard self.handler === handler else { return }
+        self.handler = nil
+        guard !state.isClosed else { return }
+        let error = handler.failure ?? RedisError(.connectionLost, "the connection to \(configuration) was closed")
+        logFailure(error)
+        lastFailure = error
+        onState?(.disconnected)
+        perform(state.lost(isWanted: !waiting.isEmpty))
+    }
+
+    /// The first failure of a row, and then fewer and fewer.
+    private func logFailure(_ error: RedisError) {
+        failuresSinceLog += 1
+        guard failuresSinceLog.nonzeroBitCount == 1 else { return }
+        logger.warning("no connection to Redis", metadata: ["redis": "\(configuration)", "error": "\(error)"])
+    }
+
+    // MARK: Sending
+
+    private func send(_ requests: [RedisRequest], _ handler: RedisChannelHandler) {
+        let wanted = requests.filter { !$0.isCompleted }
+        if wanted.count < requests.count { outbox.answered(requests.count - wanted.count) }
+        if !wanted.isEmpty { handler.send(wanted) }
+    }
+
+    private func scheduleWaitingTimer() {
+        guard waitingTimer == nil, let first = waiting.first else { return }
+        waitingTimer = eventLoop.assumeIsolated().scheduleTask(deadline: first.deadline) { [weak self] in
+            guard let self else { return }
+            waitingTimer = nil
+            let now = NIODeadline.now()
+            let late = waiting.prefix { $0.deadline <= now }.map(\.request)
+            waiting.removeFirst(late.count)
+            let reason = lastFailure?.message ?? "no connection to \(configuration) within \(configuration.dialTimeout)"
+            let code = lastFailure?.code == .authenticationFailed ? RedisError.Code.authenticationFailed : .connectionFailed
+            for request in late { request.fail(RedisError(code, reason)) }
+            outbox.answered(late.count)
+            scheduleWaitingTimer()
+        }
+    }
+
+    private func failWaiting(_ error: RedisError) {
+        let requests = waiting.map(\.request)
+        waiting = []
+        waitingTimer?.cancel()
+        waitingTimer = nil
+        for request in requests { request.fail(error) }
+        outbox.answered(requests.count)
+    }
+}

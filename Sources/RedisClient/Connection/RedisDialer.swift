@@ -1,0 +1,104 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// Makes one connection: the socket, TLS, and the log-in, all within the dial time-out.
+struct RedisDialer {
+    let configuration: RedisConfiguration
+    let eventLoop: any EventLoop
+    let onPush: (@Sendable (RedisPush) -> Void)?
+
+    /// - Parameters:
+    ///   - onClosed: called once when a connection that was completed has ended.
+    ///   - completion: called once, on the event loop.
+    func connect(
+        _ endpoint: RedisLane.EndpointProvider,
+        onClosed: @escaping (RedisChannelHandler) -> Void,
+        completion: @escaping (Result<RedisChannelHandler, RedisError>) -> Void
+    ) {
+        let attempt = DialAttempt(configuration: configuration, eventLoop: eventLoop, completion: completion)
+        let (configuration, onPush, eventLoop) = (configuration, onPush, eventLoop)
+        endpoint(eventLoop).hop(to: eventLoop).assumeIsolated().whenComplete { result in
+            do {
+                let endpoint = try result.get()
+                attempt.begin(endpoint)
+                let tls = try configuration.tls.map { try $0.clientHandler(for: endpoint) }
+                let handler = RedisChannelHandler(
+                    readTimeout: configuration.readTimeout,
+                    onPush: onPush,
+                    onClosed: onClosed
+                )
+                attempt.handler = handler
+                let bootstrap = ClientBootstrap(group: eventLoop)
+                    .channelOption(.tcpOption(.tcp_nodelay), value: endpoint.isHost ? 1 : 0)
+                    .connectTimeout(TimeAmount(configuration.dialTimeout))
+                    .channelInitializer { [tls = tls.map { NIOLoopBound($0, eventLoop: eventLoop) },
+                        handler = NIOLoopBound(handler, eventLoop: eventLoop)] channel in
+                        channel.eventLoop.makeCompletedFuture {
+                            if let tls { try channel.pipeline.syncOperations.addHandler(tls.value) }
+                            try channel.pipeline.syncOperations.addHandler(handler.value)
+                        }
+                    }
+                let connected =
+                    switch endpoint {
+                    case .host(let host, let port): bootstrap.connect(host: host, port: port)
+                    case .unixSocket(let path): bootstrap.connect(unixDomainSocketPath: path)
+                    }
+                connected.assumeIsolated().whenComplete { result in
+                    switch result {
+                    case .success: attempt.connected()
+                    case .failure(let error): attempt.fail(Self.text(error))
+                    }
+                }
+            } catch {
+                attempt.fail(Self.text(error))
+            }
+        }
+    }
+
+    /// What an error of the network says, in a few words.
+    static func text(_ error: any Error) -> String {
+        switch error {
+        case let error as RedisError: error.message
+        case let error as NIOConnectionError:
+            if let first = error.connectionErrors.first {
+                text(first.error)
+            } else if error.dnsAError != nil || error.dnsAAAAError != nil {
+                "the host name cannot be resolved"
+            } else {
+                "no address of the host could be reached"
+            }
+        case let error as IOError: text(errno: error.errnoCode)
+        case ChannelError.connectTimeout: "no answer in time"
+        case let error as NIOSSLError: "\(error)"
+        case let error as NIOSSLExtraError: "\(error)"
+        default: String(describing: error)
+        }
+    }
+
+    private static func text(errno code: CInt) -> String {
+        switch code {
+        case ECONNREFUSED: "connection refused"
+        case ECONNRESET: "connection reset"
+        case EHOSTUNREACH, ENETUNREACH: "host unreachable"
+        case ENOENT: "there is no such socket"
+        case EACCES: "permission denied"
+        case ETIMEDOUT: "no answer in time"
+        default: IOError(errnoCode: code, reason: "error").description
+        }
+    }
+}
+
+extension RedisConfiguration.Endpoint {
+    var isHost: Bool {
+        if case .host = self { return true }
+        return false
+    }
+}

@@ -1,0 +1,143 @@
+package import Logging
+package import NIOCore
+internal import NIOPosix
+import Synchronization
+
+/// One connection to one endpoint that connects when it is needed, and again when it is lost, and carries the commands
+/// of many callers.
+///
+/// What callers submit gathers in an outbox, which is written and flushed once a turn of the event loop.
+package final class RedisLane: Sendable {
+    /// Whether the connection is there, for listeners.
+    package enum ConnectionState: Sendable {
+        case connected
+        case disconnected
+    }
+
+    /// Where to connect, asked before each attempt: a Sentinel may know a new address.
+    package typealias EndpointProvider = @Sendable (any EventLoop) -> EventLoopFuture<RedisConfiguration.Endpoint>
+
+    private let eventLoop: any EventLoop
+    private let outbox: Outbox
+    private let core: NIOLoopBoundBox<LaneCore>
+
+    /// - Parameters:
+    ///   - onPush: called on the event loop for what the server sends unasked.
+    ///   - onState: called on the event loop; a lane that has it is a listener, which connects for its own sake.
+    package init(
+        configuration: RedisConfiguration,
+        endpoint: @escaping EndpointProvider,
+        logger: Logger,
+        onPush: (@Sendable (RedisPush) -> Void)? = nil,
+        onState: (@Sendable (ConnectionState) -> Void)? = nil
+    ) {
+        eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        outbox = Outbox(limit: configuration.maxInFlight)
+        let core = LaneCore(
+            configuration: configuration,
+            endpoint: endpoint,
+            eventLoop: eventLoop,
+            outbox: outbox,
+            logger: logger,
+            onPush: onPush,
+            onState: onState
+        )
+        self.core = NIOLoopBoundBox.makeBoxSendingValue(core, eventLoop: eventLoop)
+    }
+
+    deinit {
+        let core = core
+        eventLoop.execute { core.value.shutdown() }
+    }
+
+    /// Connects now, rather than when the first command comes.
+    package func open() {
+        let core = core
+        eventLoop.execute { core.value.open() }
+    }
+
+    /// Sends commands together. Their replies come in order, on the event loop; an error reply is a failure of its
+    /// command alone.
+    @discardableResult
+    package func submit(_ commands: [RESPCommand], completion: @escaping RedisRequest.Completion) -> RedisRequest {
+        let request = RedisRequest(commands, completion: completion)
+        guard !commands.isEmpty else {
+            request.complete([])
+            return request
+        }
+        switch outbox.add(request) {
+        case .drain:
+            let core = core
+            eventLoop.execute { core.value.drain() }
+        case .wait: break
+        case .refuse(let error): request.fail(error)
+        }
+        return request
+    }
+
+    /// Fails what waits, and closes the connection.
+    package func shutdown() async {
+        outbox.close()
+        let core = core
+        try? await eventLoop.submit { core.value.shutdown() }.get()
+    }
+}
+
+/// What callers have submitted and the event loop has not taken yet.
+final class Outbox: Sendable {
+    enum Addition {
+        /// The event loop is to be told.
+        case drain
+        /// It has been told.
+        case wait
+        case refuse(RedisError)
+    }
+
+    private struct State {
+        var requests: [RedisRequest] = []
+        var isDrainScheduled = false
+        var isClosed = false
+        /// Requests that are not answered, sent or not.
+        var unanswered = 0
+    }
+
+    private let state = Mutex(State())
+    private let limit: Int
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    func add(_ request: RedisRequest) -> Addition {
+        state.withLock { state in
+            if state.isClosed { return .refuse(RedisError(.closed, "the Redis client has been shut down")) }
+            if state.unanswered >= limit {
+                return .refuse(
+                    RedisError(.tooManyRequests, "\(limit) commands wait for Redis already: it is too slow for this load")
+                )
+            }
+            state.unanswered += 1
+            state.requests.append(request)
+            if state.isDrainScheduled { return .wait }
+            state.isDrainScheduled = true
+            return .drain
+        }
+    }
+
+    func take() -> [RedisRequest] {
+        state.withLock { state in
+            state.isDrainScheduled = false
+            defer { state.requests = [] }
+            return state.requests
+        }
+    }
+
+    /// So many requests are no longer waiting.
+    func answered(_ count: Int) {
+        state.withLock { $0.unanswered -= count }
+    }
+
+    func close() {
+        state.withLock { $0.isClosed = true }
+    }
+}

@@ -1,0 +1,32 @@
+import Synchronization
+
+/// Commands that a caller sends together, and the caller's callback. Completes exactly once: with the replies, with
+/// errors, or by being cancelled.
+package final class RedisRequest: Sendable {
+    package typealias Completion = @Sendable ([Result<RESPValue, RedisError>]) -> Void
+
+    let commands: [RESPCommand]
+    private let completion: Mutex<Completion?>
+
+    init(_ commands: [RESPCommand], completion: @escaping Completion) {
+        self.commands = commands
+        self.completion = Mutex(completion)
+    }
+
+    func complete(_ replies: [Result<RESPValue, RedisError>]) {
+        completion.withLock { $0.take() }?(replies)
+    }
+
+    func fail(_ error: RedisError) {
+        complete(commands.map { .failure(error.with(command: $0.name)) })
+    }
+
+    /// Nobody waits any more.
+    var isCompleted: Bool { completion.withLock { $0 == nil } }
+
+    /// Forgets the caller, who gets `cancelled` errors at once. What has been sent is answered all the same, and the
+    /// answer dropped, so that replies stay in step.
+    package func cancel() {
+        fail(RedisError(.cancelled, "the caller was cancelled"))
+    }
+}

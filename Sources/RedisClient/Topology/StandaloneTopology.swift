@@ -1,0 +1,58 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// One server, which serves every route.
+final class StandaloneTopology: RedisTopology {
+    private let configuration: RedisConfiguration
+    private let logger: Logger
+    private let lanes: [RedisLane]
+    private let turn = Atomic<Int>(0)
+
+    init(_ configuration: RedisConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        lanes = (0..<configuration.poolSize).map { _ in
+            RedisLane(configuration: configuration, endpoint: Self.endpoint(configuration), logger: logger)
+        }
+    }
+
+    private static func endpoint(_ configuration: RedisConfiguration) -> RedisLane.EndpointProvider {
+        { $0.makeSucceededFuture(configuration.endpoint) }
+    }
+
+    func submit(
+        _ commands: [RESPCommand],
+        to route: RedisRoute,
+        completion: @escaping RedisRequest.Completion
+    ) -> RedisRequest {
+        lane.submit(commands, completion: completion)
+    }
+
+    private var lane: RedisLane {
+        guard lanes.count > 1 else { return lanes[0] }
+        return lanes[turn.wrappingAdd(1, ordering: .relaxed).newValue & Int.max % lanes.count]
+    }
+
+    func makeListener(
+        for route: RedisRoute,
+        onPush: @escaping @Sendable (RedisPush) -> Void,
+        onState: @escaping @Sendable (RedisLane.ConnectionState) -> Void
+    ) -> RedisLane {
+        RedisLane(
+            configuration: configuration,
+            endpoint: Self.endpoint(configuration),
+            logger: logger,
+            onPush: onPush,
+            onState: onState
+        )
+    }
+
+    func connect() async throws(RedisError) {
+        for _ in lanes { _ = try await execute(RESPCommand("PING"), to: .any) }
+    }
+
+    func shutdown() async {
+        for lane in lanes { await lane.shutdown() }
+    }
+}
