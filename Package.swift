@@ -63,6 +63,66 @@ let package = Package(
             resources: [.embedInCode("Scripts")],
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "Quickstart",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Examples/Quickstart",
+            swiftSettings: settings
+        ),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(name: "AsynqTests", dependencies: ["Asynq", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "RedisClientTests",
+            dependencies: [
+                "RedisClient",
+                "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AsynqRedisTests",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "RedisClient",
+                "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            resources: [.copy("Fixtures")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "RedisClient",
+                "TestSupport",
+                "TestWorker",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "TestWorker",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/TestWorker",
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,9 +1,10 @@
+public import Logging
+
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
 #else
 public import Foundation
 #endif
-public import Logging
 
 /// What a handler knows of the attempt that it runs. Cheap to copy.
 public struct TaskContext: Sendable {

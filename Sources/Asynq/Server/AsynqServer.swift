@@ -1,10 +1,11 @@
+public import ServiceLifecycle
+import Synchronization
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-public import ServiceLifecycle
-import Synchronization
 
 /// Takes tasks from queues and runs their handlers.
 ///

@@ -1,9 +1,10 @@
+import Logging
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import Logging
 
 /// Runs handlers, and works out what becomes of their tasks (spec 2, "Server").
 struct AttemptRunner: Sendable {

@@ -1,10 +1,11 @@
+import Logging
+import Synchronization
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import Logging
-import Synchronization
 
 /// Makes the server visible to inspectors, and extends the leases of the tasks that it holds.
 struct HeartbeatLoop: Sendable {

@@ -14,17 +14,22 @@ extension AsynqServer {
 
         /// How long to wait before an attempt is repeated: from the retries used, the error and the task. Default:
         /// ``defaultRetryDelay(retried:)``.
-        public var retryDelay: @Sendable (_ retried: Int, _ error: any Error, _ task: AsynqTask) -> Duration = { retried, _, _ in
+        public var retryDelay: @Sendable (_ retried: Int, _ error: any Error, _ task: AsynqTask) -> Duration = {
+            retried,
+            _,
+            _ in
             defaultRetryDelay(retried: retried)
         }
         /// Whether an error counts as a failure. One that does not is tried again without using up a retry and without
         /// being counted. Default: every error counts.
         public var isFailure: @Sendable (_ error: any Error) -> Bool = { _ in true }
         /// Called for each attempt that failed, before the outcome is stored. Default: none.
-        public var errorHandler: (@Sendable (_ error: any Error, _ task: AsynqTask, _ context: TaskContext) async -> Void)?
+        public var errorHandler:
+            (@Sendable (_ error: any Error, _ task: AsynqTask, _ context: TaskContext) async -> Void)?
         /// Wraps each attempt, outside all middleware: the place to bind task-local values (logger, trace,
         /// dependencies) for handlers. Must call the body once and let its error through. Default: none.
-        public var baseContext: (@Sendable (_ context: TaskContext, _ body: () async throws -> Void) async throws -> Void)?
+        public var baseContext:
+            (@Sendable (_ context: TaskContext, _ body: () async throws -> Void) async throws -> Void)?
 
         /// How long running handlers may go on after a shutdown has begun; then they are cancelled and their tasks
         /// handed back to the queue. Default: 8 s.
@@ -79,7 +84,10 @@ extension AsynqServer {
             func require(_ condition: Bool, _ text: String) throws(AsynqError) {
                 if !condition { throw AsynqError(.invalidArgument, "server configuration: \(text)") }
             }
-            try require(queues.values.contains { $0 > 0 }, "no queue has a priority above 0, so there is nothing to serve")
+            try require(
+                queues.values.contains { $0 > 0 },
+                "no queue has a priority above 0, so there is nothing to serve"
+            )
             try require(!queues.keys.contains(where: \.isBlank), "a queue's name is blank")
             try require(shutdownTimeout >= .zero, "shutdownTimeout is negative")
             try require(cancellationGrace >= .zero, "cancellationGrace is negative")

@@ -1,3 +1,6 @@
+import Logging
+import Synchronization
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
@@ -10,8 +13,6 @@ import Musl
 #elseif canImport(Darwin)
 import Darwin
 #endif
-import Logging
-import Synchronization
 
 /// One run of a server: its loops as children of one task, and the order in which they end.
 final class ServerEngine: Sendable {
@@ -179,7 +180,9 @@ final class ServerEngine: Sendable {
             retryDelay: configuration.retryDelay,
             logger: logger
         )
-        func loop(_ name: String, _ interval: Duration, _ step: @escaping @Sendable () async throws -> Void) -> PeriodicLoop {
+        func loop(_ name: String, _ interval: Duration, _ step: @escaping @Sendable () async throws -> Void)
+            -> PeriodicLoop
+        {
             PeriodicLoop(name: name, interval: interval, clock: clock, logger: logger, step: step)
         }
         var loops = [
@@ -238,7 +241,10 @@ final class ServerEngine: Sendable {
         }
         let unstored = pool.read { $0.unstored }
         if unstored > 0 {
-            logger.error("outcomes could not be stored; the tasks will be recovered", metadata: ["tasks": "\(unstored)"])
+            logger.error(
+                "outcomes could not be stored; the tasks will be recovered",
+                metadata: ["tasks": "\(unstored)"]
+            )
         }
     }
 

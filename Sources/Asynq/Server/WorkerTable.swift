@@ -327,7 +327,9 @@ struct WorkerTable {
 
     /// Cancels the handlers whose time is up. Returns their workers, and the tasks whose handlers were cancelled at
     /// least `grace` ago and still run.
-    mutating func expire(_ now: Int64, grace: Int64) -> (cancelled: [Task<Void, Never>], stubborn: [(Held, CancelCause)]) {
+    mutating func expire(_ now: Int64, grace: Int64) -> (
+        cancelled: [Task<Void, Never>], stubborn: [(Held, CancelCause)]
+    ) {
         let late = runningSlots.filter { slots[$0].cause == nil && slots[$0].deadline <= now }
         let handles = cancel(late, .timeout, now)
         let stubborn = held().compactMap { item -> (Held, CancelCause)? in
@@ -336,7 +338,8 @@ struct WorkerTable {
             return (item, cause)
         }
         let left = Set(stubborn.map(\.0.slot.index))
-        nextDeadline = runningSlots.filter { !left.contains($0) }
+        nextDeadline =
+            runningSlots.filter { !left.contains($0) }
             .map { slots[$0].cause == nil ? slots[$0].deadline : slots[$0].cancelledAt + grace }
             .min() ?? .max
         return (handles, stubborn)

@@ -1,11 +1,12 @@
 internal import Asynq
+internal import RedisClient
+import Synchronization
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-internal import RedisClient
-import Synchronization
 
 /// A task ready to be stored.
 struct EncodedTask: Sendable {

@@ -1,11 +1,12 @@
 public import Asynq
+internal import RedisClient
+import Synchronization
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-internal import RedisClient
-import Synchronization
 
 extension RedisBroker {
     /// One script holds up Redis for as long as it runs, so it is given no more than this.
@@ -73,14 +74,22 @@ extension RedisBroker {
         var calls: [ScriptRunner.Request] = [
             .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
         ]
-        for chunk in encoded.chunks(maxCount: Self.maxTasksPerScript, maxSize: Self.maxBytesPerScript, size: { $0.2.count }) {
+        for chunk in encoded.chunks(
+            maxCount: Self.maxTasksPerScript,
+            maxSize: Self.maxBytesPerScript,
+            size: { $0.2.count }
+        ) {
             calls.append(.init(Self.call(chunk, keys), .key(keys.base)))
         }
         let replies = await scripts.run(calls)
         _ = try replies[0].get()
         var results: [Result<EnqueueReceipt, AsynqError>] = []
         var replied = replies.dropFirst()
-        for chunk in encoded.chunks(maxCount: Self.maxTasksPerScript, maxSize: Self.maxBytesPerScript, size: { $0.2.count }) {
+        for chunk in encoded.chunks(
+            maxCount: Self.maxTasksPerScript,
+            maxSize: Self.maxBytesPerScript,
+            size: { $0.2.count }
+        ) {
             switch replied.removeFirst() {
             case .success(let reply):
                 let numbers = reply.array?.compactMap(\.int) ?? []

@@ -11,7 +11,9 @@ extension RedisBroker {
         var calls: [(indices: ArraySlice<Int>, request: ScriptRunner.Request)] = []
         for (kind, indices) in grouped(requests) {
             // Requests with large messages of their own go in smaller pieces.
-            let size = { (index: Int) in kind.operation.rewrites ? (requests[index].task.message.payload?.count ?? 0) : 0 }
+            let size = { (index: Int) in
+                kind.operation.rewrites ? (requests[index].task.message.payload?.count ?? 0) : 0
+            }
             for chunk in indices.chunks(maxCount: Self.maxTasksPerScript, maxSize: Self.maxBytesPerScript, size: size) {
                 do {
                     let keys = keys(kind.queue)
@@ -27,7 +29,8 @@ extension RedisBroker {
         for (call, reply) in zip(calls, replies) {
             switch reply {
             case .success(let value):
-                for position in value.array?.compactMap(\.int) ?? [] where position > 0 && position <= call.indices.count {
+                for position in value.array?.compactMap(\.int) ?? []
+                where position > 0 && position <= call.indices.count {
                     results[call.indices[call.indices.startIndex + Int(position) - 1]] = .notFound
                 }
             case .failure(let error):
@@ -148,7 +151,8 @@ extension RedisBroker {
     }
 
     /// - Parameter tasks: id and new message; an empty one leaves the message that is there.
-    func archiveCall(_ tasks: [(id: String, message: [UInt8])], _ keys: QueueKeys, expiredFor: Duration?) -> ScriptCall {
+    func archiveCall(_ tasks: [(id: String, message: [UInt8])], _ keys: QueueKeys, expiredFor: Duration?) -> ScriptCall
+    {
         var call = ScriptCall.Builder(
             .archive,
             keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.archived],

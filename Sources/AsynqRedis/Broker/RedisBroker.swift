@@ -1,7 +1,7 @@
 public import Asynq
+public import Logging
 internal import NIOCore
 @_exported public import RedisClient
-public import Logging
 import Synchronization
 
 /// The ``Broker`` on Redis (6.2 or later) or Valkey (7.2 or later), on the same data as Go's asynq.

@@ -1,9 +1,10 @@
+import Synchronization
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import Synchronization
 
 /// The server's time of day, as far as its last answer tells. For what is written into messages; scripts read it
 /// themselves.

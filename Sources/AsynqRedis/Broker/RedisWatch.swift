@@ -83,7 +83,8 @@ final class RedisWatch: BrokerWatch {
             state.pending.insert(keys.queue)
             return state.connection
         }
-        _ = connection?.submit([RESPCommand("LLEN", keys.pending), RESPCommand("EXISTS", keys.paused)]) { [weak self] replies in
+        _ = connection?.submit([RESPCommand("LLEN", keys.pending), RESPCommand("EXISTS", keys.paused)]) {
+            [weak self] replies in
             guard let self else { return }
             guard case .success(let length) = replies[0], case .success(let paused) = replies[1] else {
                 // A lost connection is signalled by itself; after any other error the poll has to do.

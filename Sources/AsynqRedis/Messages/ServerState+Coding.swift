@@ -1,10 +1,11 @@
 package import Asynq
+internal import SwiftProtobuf
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-internal import SwiftProtobuf
 
 extension ServerIdentity {
     /// The server in the names of its keys.
@@ -41,7 +42,8 @@ extension ServerState {
         info.queue = message.queue
         info.startTime = Google_Protobuf_Timestamp(date: worker.startedAt)
         // Go writes its zero time, the year 1, for none.
-        info.deadline = worker.deadline.map { Google_Protobuf_Timestamp(date: $0) }
+        info.deadline =
+            worker.deadline.map { Google_Protobuf_Timestamp(date: $0) }
             ?? Google_Protobuf_Timestamp(seconds: -62_135_596_800)
         return try info.serializedBytes()
     }

@@ -1,11 +1,12 @@
 package import Asynq
+package import NIOCore
+internal import SwiftProtobuf
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-package import NIOCore
-internal import SwiftProtobuf
 
 extension TaskMessage {
     /// Decodes what lies in the field `msg`.
@@ -71,7 +72,9 @@ private struct MessageBytes: SwiftProtobufContiguousBytes {
         try buffer.withUnsafeReadableBytes(body)
     }
 
-    mutating func withUnsafeMutableBytes<Value>(_ body: (UnsafeMutableRawBufferPointer) throws -> Value) rethrows -> Value {
+    mutating func withUnsafeMutableBytes<Value>(_ body: (UnsafeMutableRawBufferPointer) throws -> Value) rethrows
+        -> Value
+    {
         try buffer.withUnsafeMutableReadableBytes(body)
     }
 }

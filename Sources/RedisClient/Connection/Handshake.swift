@@ -28,7 +28,10 @@ struct Handshake: Sendable {
         if replies.count > 1, case .failure(let error) = replies[1] {
             guard error.code == .serverError else { return .failure(error) }
             return .failure(
-                RedisError(.connectionFailed, "cannot select database \(configuration.database) at \(place): \(error.message)")
+                RedisError(
+                    .connectionFailed,
+                    "cannot select database \(configuration.database) at \(place): \(error.message)"
+                )
             )
         }
         return .success(())
@@ -40,7 +43,10 @@ struct Handshake: Sendable {
         case "WRONGPASS":
             return RedisError(.authenticationFailed, "wrong user or password for Redis at \(place)")
         case "NOAUTH":
-            return RedisError(.authenticationFailed, "Redis at \(place) asks for a password: put one into the configuration")
+            return RedisError(
+                .authenticationFailed,
+                "Redis at \(place) asks for a password: put one into the configuration"
+            )
         case "NOPERM":
             return RedisError(.authenticationFailed, "Redis at \(place) denies the user: \(error.message)")
         case "NOPROTO":

@@ -166,7 +166,8 @@ final class LaneCore {
             let late = waiting.prefix { $0.deadline <= now }.map(\.request)
             waiting.removeFirst(late.count)
             let reason = lastFailure?.message ?? "no connection to \(configuration) within \(configuration.dialTimeout)"
-            let code = lastFailure?.code == .authenticationFailed ? RedisError.Code.authenticationFailed : .connectionFailed
+            let code =
+                lastFailure?.code == .authenticationFailed ? RedisError.Code.authenticationFailed : .connectionFailed
             for request in late { request.fail(RedisError(code, reason)) }
             outbox.answered(late.count)
             scheduleWaitingTimer()

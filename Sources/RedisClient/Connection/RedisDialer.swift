@@ -1,3 +1,7 @@
+import NIOCore
+import NIOPosix
+import NIOSSL
+
 #if canImport(Darwin)
 import Darwin
 #elseif canImport(Glibc)
@@ -5,9 +9,6 @@ import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
-import NIOCore
-import NIOPosix
-import NIOSSL
 
 /// Makes one connection: the socket, TLS, and the log-in, all within the dial time-out.
 struct RedisDialer {
@@ -39,8 +40,11 @@ struct RedisDialer {
                 let bootstrap = ClientBootstrap(group: eventLoop)
                     .channelOption(.tcpOption(.tcp_nodelay), value: endpoint.isHost ? 1 : 0)
                     .connectTimeout(TimeAmount(configuration.dialTimeout))
-                    .channelInitializer { [tls = tls.map { NIOLoopBound($0, eventLoop: eventLoop) },
-                        handler = NIOLoopBound(handler, eventLoop: eventLoop)] channel in
+                    .channelInitializer {
+                        [
+                            tls = tls.map { NIOLoopBound($0, eventLoop: eventLoop) },
+                            handler = NIOLoopBound(handler, eventLoop: eventLoop)
+                        ] channel in
                         channel.eventLoop.makeCompletedFuture {
                             if let tls { try channel.pipeline.syncOperations.addHandler(tls.value) }
                             try channel.pipeline.syncOperations.addHandler(handler.value)

@@ -113,7 +113,10 @@ final class Outbox: Sendable {
             if state.isClosed { return .refuse(RedisError(.closed, "the Redis client has been shut down")) }
             if state.unanswered >= limit {
                 return .refuse(
-                    RedisError(.tooManyRequests, "\(limit) commands wait for Redis already: it is too slow for this load")
+                    RedisError(
+                        .tooManyRequests,
+                        "\(limit) commands wait for Redis already: it is too slow for this load"
+                    )
                 )
             }
             state.unanswered += 1

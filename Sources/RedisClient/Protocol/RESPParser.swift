@@ -203,7 +203,9 @@ package struct RESPParser {
         if count == -1, kind == .array { return .null }
         guard count >= 0 else { throw Failure(description: "an aggregate has a negative length") }
         guard count <= limits.elementCount else {
-            throw Failure(description: "an aggregate of \(count) elements is longer than the limit of \(limits.elementCount)")
+            throw Failure(
+                description: "an aggregate of \(count) elements is longer than the limit of \(limits.elementCount)"
+            )
         }
         guard frames.count < limits.depth else {
             throw Failure(description: "values are nested deeper than the limit of \(limits.depth)")
@@ -237,7 +239,9 @@ package struct RESPParser {
         return line
     }
 
-    private var tooLong: Failure { Failure(description: "a line is longer than the limit of \(limits.lineLength) bytes") }
+    private var tooLong: Failure {
+        Failure(description: "a line is longer than the limit of \(limits.lineLength) bytes")
+    }
 
     private func integer(_ text: ByteBuffer) throws(Failure) -> Int64 {
         var magnitude: Int64 = 0

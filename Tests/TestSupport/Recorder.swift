@@ -1,0 +1,39 @@
+import Synchronization
+
+/// Collects what happens in concurrent code, and waits for it.
+package final class Recorder<Element: Sendable>: Sendable {
+    private struct State {
+        var elements: [Element] = []
+        var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    package var elements: [Element] { state.withLock { $0.elements } }
+    package var count: Int { state.withLock { $0.elements.count } }
+
+    package func add(_ element: Element) {
+        let ready = state.withLock { state in
+            state.elements.append(element)
+            let count = state.elements.count
+            let ready = state.waiters.filter { $0.count <= count }
+            state.waiters.removeAll { $0.count <= count }
+            return ready
+        }
+        for waiter in ready { waiter.continuation.resume() }
+    }
+
+    /// Waits until there are so many.
+    package func wait(for count: Int) async {
+        await withCheckedContinuation { continuation in
+            let isThere = state.withLock { state in
+                if state.elements.count >= count { return true }
+                state.waiters.append((count, continuation))
+                return false
+            }
+            if isThere { continuation.resume() }
+        }
+    }
+}

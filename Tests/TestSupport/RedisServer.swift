@@ -1,0 +1,201 @@
+package import Foundation
+import Synchronization
+
+/// A real redis-server of a test's own, on a free loopback port and in a folder of its own. It dies with its process.
+package final class RedisServer: Sendable {
+    /// A server could not be started.
+    package struct StartFailure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    package let port: Int
+    package let folder: URL
+    private let arguments: [String]
+    private let process = Mutex<Process?>(nil)
+
+    private init(port: Int, folder: URL, arguments: [String]) {
+        self.port = port
+        self.folder = folder
+        self.arguments = arguments
+    }
+
+    deinit {
+        kill()
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    package var uri: String { "redis://127.0.0.1:\(port)" }
+    package var socketPath: String { folder.appendingPathComponent("redis.sock").path }
+
+    /// Runs `body` with a server, which is stopped afterwards.
+    ///
+    /// - Parameter arguments: for redis-server, such as `--appendonly`, `yes`.
+    package static func withServer<Value>(
+        _ arguments: [String] = [],
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (RedisServer) async throws -> Value
+    ) async throws -> Value {
+        await ServerSlots.shared.take()
+        defer { ServerSlots.shared.giveBack() }
+        let server = try await start(arguments)
+        defer { server.kill() }
+        return try await body(server)
+    }
+
+    private static func start(_ arguments: [String]) async throws -> RedisServer {
+        var last: any Error = StartFailure(description: "not tried")
+        // Between the look for a free port and the start another process may take it.
+        for _ in 0..<5 {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+                "asynq-test-\(UUID().uuidString)"
+            )
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let server = RedisServer(port: try freePort(), folder: folder, arguments: arguments)
+            do {
+                try await server.start()
+                return server
+            } catch {
+                last = error
+            }
+        }
+        throw last
+    }
+
+    /// Starts it, again after ``stop()`` or ``kill()`` too: on the same port, with what it has stored in its folder.
+    package func start() async throws {
+        let path = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server"]
+            .first { FileManager.default.isExecutableFile(atPath: $0) }
+        guard let path else {
+            throw StartFailure(description: "redis-server is not installed: run `make setup`")
+        }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.currentDirectoryURL = folder
+        process.arguments =
+            [
+                "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "",
+                "--dir", folder.path, "--enable-debug-command", "local",
+            ] + arguments
+        let log = folder.appendingPathComponent("redis.log")
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+        let output = try FileHandle(forWritingTo: log)
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        LiveProcesses.shared.add(process.processIdentifier)
+        self.process.withLock { $0 = process }
+        // It says so in its log when it takes connections, at the earliest.
+        try await eventually("redis-server on port \(port) takes connections") {
+            let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+            guard process.isRunning else {
+                throw StartFailure(description: "redis-server ended at its start: \(text.suffix(500))")
+            }
+            return text.contains("Ready to accept connections")
+        }
+    }
+
+    /// Ends it in good order.
+    package func stop() { end(SIGTERM) }
+
+    /// Ends it at once.
+    package func kill() { end(SIGKILL) }
+
+    private func end(_ signal: Int32) {
+        guard let process = process.withLock({ $0.take() }) else { return }
+        if process.isRunning {
+            _ = Foundation.kill(process.processIdentifier, signal)
+            process.waitUntilExit()
+        }
+        LiveProcesses.shared.remove(process.processIdentifier)
+    }
+
+    /// What redis-cli answers to a command, one line a value.
+    @discardableResult
+    package func cli(_ arguments: String...) throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["redis-cli", "-p", "\(port)"] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let data = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+    }
+
+    /// A loopback port that nobody listens on.
+    package static func freePort() throws -> Int {
+        #if os(Linux)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        #else
+        let descriptor = socket(AF_INET, SOCK_STREAM, 0)
+        #endif
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let found = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                bind(descriptor, generic, length) == 0 && getsockname(descriptor, generic, &length) == 0
+            }
+        }
+        guard found else { throw StartFailure(description: "no free port: errno \(errno)") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
+
+/// Kills what is left when the test process ends.
+final class LiveProcesses: Sendable {
+    static let shared = LiveProcesses()
+    private let identifiers = Mutex<Set<Int32>>([])
+
+    private init() {
+        atexit { LiveProcesses.shared.killAll() }
+    }
+
+    func add(_ identifier: Int32) { _ = identifiers.withLock { $0.insert(identifier) } }
+    func remove(_ identifier: Int32) { _ = identifiers.withLock { $0.remove(identifier) } }
+
+    private func killAll() {
+        for identifier in identifiers.withLock({ $0 }) { _ = Foundation.kill(identifier, SIGKILL) }
+    }
+}
+
+/// So many servers run at once at most: tests run in parallel, and a machine has few cores.
+final class ServerSlots: Sendable {
+    static let shared = ServerSlots()
+
+    private struct State {
+        var free = 6
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state = Mutex(State())
+
+    func take() async {
+        await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
+                guard state.free == 0 else {
+                    state.free -= 1
+                    return true
+                }
+                state.waiters.append(continuation)
+                return false
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    func giveBack() {
+        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard !state.waiters.isEmpty else {
+                state.free += 1
+                return nil
+            }
+            return state.waiters.removeFirst()
+        }
+        next?.resume()
+    }
+}

@@ -1,0 +1,4 @@
+@main
+struct TestWorker {
+    static func main() async throws {}
+}
