@@ -1,0 +1,54 @@
+import ArgumentParser
+import Asynq
+import AsynqRedis
+
+/// Whether the rate of processing holds as more tasks wait, and as more are active.
+struct Growth: AsyncParsableCommand {
+    @OptionGroup var target: Target
+
+    @Option(help: "Handlers at once.")
+    var concurrency = 100
+
+    @Option(help: "Tasks processed for each figure.")
+    var n = 100_000
+
+    @Option(parsing: .upToNextOption, help: "How many tasks wait.")
+    var backlogs = [10_000, 100_000, 1_000_000]
+
+    @Option(help: "How many tasks are active elsewhere in the last figure.")
+    var active = 10_000
+
+    func run() async throws {
+        let broker = try target.broker()
+        try await broker.connect()
+        for backlog in backlogs { try await measure(backlog: backlog, active: 0, broker) }
+        try await measure(backlog: 10_000, active: active, broker)
+        await broker.shutdown()
+    }
+
+    /// Processes `n` tasks while about `backlog` wait: in rounds, if fewer wait.
+    private func measure(backlog: Int, active: Int, _ broker: RedisBroker) async throws {
+        var total = Duration.zero
+        var done = 0
+        let queue = newQueue()
+        if active > 0 {
+            try await target.fill(active, queue: queue, broker)
+            var taken = 0
+            while taken < active {
+                taken += try await broker.dequeue([DequeueRequest(queue: queue, limit: active - taken)]).count
+            }
+        }
+        while done < n {
+            try Process.fill(backlog, queue, target)
+            let round = min(backlog, n - done)
+            total += try await work(round, queue: queue, concurrency: concurrency, broker)
+            done += round
+            if round < backlog { break }
+        }
+        var report = Report("growth")
+        report.add("backlog", backlog)
+        report.add("active", active)
+        report.add(tasks: done, in: total)
+        report.print()
+    }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Asynq
+import AsynqRedis
+import Foundation
+import Synchronization
+
+/// How soon an idle server starts a task: from the return of enqueue to the start of the handler.
+struct Latency: AsyncParsableCommand {
+    @OptionGroup var target: Target
+
+    @Option(name: .shortAndLong, help: "Tasks, one after the other.")
+    var n = 500
+
+    @Option(help: "Milliseconds between a task and the next.")
+    var gap = 20
+
+    func run() async throws {
+        let broker = try target.broker()
+        let queue = newQueue()
+        let (started, report) = AsyncStream<ContinuousClock.Instant>.makeStream()
+        var configuration = AsynqServer.Configuration(concurrency: 10, queues: [queue: 1])
+        configuration.logger.logLevel = .error
+        let handler = ClosureHandler { _, _ in report.yield(.now) }
+        let server = AsynqServer(broker, handler: handler, configuration: configuration)
+        let client = AsynqClient(try target.broker())
+        var waits: [Double] = []
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run() }
+            var starts = started.makeAsyncIterator()
+            // The first ones warm up.
+            for turn in -10..<n {
+                try await Task.sleep(for: .milliseconds(gap))
+                try await client.enqueue(AsynqTask("bench:noop", payload: target.payload, .queue(queue)))
+                let enqueued = ContinuousClock.now
+                guard let start = await starts.next() else { break }
+                if turn >= 0 { waits.append(max(0, (start - enqueued).seconds * 1000)) }
+            }
+            server.shutdown()
+            try await group.waitForAll()
+        }
+        waits.sort()
+        func percentile(_ share: Double) -> Double { waits[min(waits.count - 1, Int(Double(waits.count) * share))] }
+        var line = Report("latency")
+        line.add("tasks", waits.count)
+        line.add("gap_ms", gap)
+        line.add("p50_ms", percentile(0.5))
+        line.add("p90_ms", percentile(0.9))
+        line.add("p99_ms", percentile(0.99))
+        line.add("max_ms", waits.last ?? 0)
+        line.print()
+        await broker.shutdown()
+    }
+}
