@@ -73,7 +73,11 @@ extension EnqueueRequest {
 
 extension String {
     /// Empty, or nothing but white space.
-    package var isBlank: Bool { allSatisfy(\.isWhitespace) }
+    package var isBlank: Bool {
+        // Most begin with a visible ASCII character, and no more need be known of them.
+        if let first = utf8.first, (0x21...0x7E).contains(first) { return false }
+        return allSatisfy(\.isWhitespace)
+    }
 }
 
 extension Int64 {

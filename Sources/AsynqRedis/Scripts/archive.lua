@@ -20,11 +20,11 @@ local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2] == '' and 0 or now - A
 for i, id in ipairs(ids) do
   if taken[id] then
     local key, message = ARGV[1] .. id, ARGV[2 * i + 4]
-    redis.call('HSET', key, 'state', 'archived')
+    call('HSET', key, 'state', 'archived')
     if message ~= '' then
-      redis.call('HSET', key, 'msg', message)
+      call('HSET', key, 'msg', message)
     end
-    redis.call('ZADD', KEYS[5], now, id)
+    call('ZADD', KEYS[5], now, id)
   else
     missing[#missing + 1] = i
   end
@@ -38,15 +38,15 @@ count(KEYS[4], n, now)
 local function trim(old)
   for _, id in ipairs(old) do
     local key = ARGV[1] .. id
-    unlock(redis.call('HGET', key, 'unique_key'), id)
-    redis.call('DEL', key)
-    redis.call('ZREM', KEYS[5], id)
+    unlock(call('HGET', key, 'unique_key'), id)
+    call('DEL', key)
+    call('ZREM', KEYS[5], id)
   end
 end
 local most = n + 100
-trim(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[4], 'LIMIT', 0, most))
-local excess = redis.call('ZCARD', KEYS[5]) - ARGV[3]
+trim(call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[4], 'LIMIT', 0, most))
+local excess = call('ZCARD', KEYS[5]) - ARGV[3]
 if excess > 0 then
-  trim(redis.call('ZRANGE', KEYS[5], 0, math.min(excess, most) - 1))
+  trim(call('ZRANGE', KEYS[5], 0, math.min(excess, most) - 1))
 end
 return missing

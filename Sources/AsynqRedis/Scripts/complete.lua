@@ -16,8 +16,8 @@ local taken = leave_active(KEYS[1], KEYS[2], ids, 0)
 for i, id in ipairs(ids) do
   if taken[id] then
     local at = 4 * i - 2
-    redis.call('HSET', ARGV[1] .. id, 'msg', ARGV[at + 2], 'state', 'completed')
-    redis.call('ZADD', KEYS[4], string.format('%.0f', now + ARGV[at + 3]), id)
+    call('HSET', ARGV[1] .. id, 'msg', ARGV[at + 2], 'state', 'completed')
+    call('ZADD', KEYS[4], string.format('%.0f', now + ARGV[at + 3]), id)
     unlock(ARGV[at + 1], id)
   else
     missing[#missing + 1] = i

@@ -11,49 +11,54 @@
 -- Reply    { end of the lease in Unix seconds, server time in Unix microseconds,
 --            { ids dropped because they have no message }, { id, message, pending_since, … } }
 
-local time = redis.call('TIME')
-local lease = time[1] + ARGV[3]
+local call, pcall = redis.call, redis.pcall
+local time = call('TIME')
+-- A text, as each use of a number would format it again.
+local lease = string.format('%.0f', time[1] + ARGV[3])
 local now = time[1] .. string.format('%06d', time[2])
-local tasks, ids, dropped = {}, {}, {}
-if redis.call('EXISTS', KEYS[2]) == 1 then
+local dropped, tasks = {}, {}
+if call('EXISTS', KEYS[2]) == 1 then
   return { lease, now, dropped, tasks }
 end
-local enough = tonumber(ARGV[4])
-local waiting = redis.call('LRANGE', KEYS[1], -ARGV[2], -1)
-local taken, size, leases = 0, 0, {}
+local prefix, enough = ARGV[1], tonumber(ARGV[4])
+local waiting = call('LRANGE', KEYS[1], -ARGV[2], -1)
+local ids, leases = {}, {}
+-- Counted by hand: the length of a table is searched for each time.
+local looked_at, taken, size = 0, 0, 0
 for i = #waiting, 1, -1 do
   local id = waiting[i]
-  local key = ARGV[1] .. id
+  local key = prefix .. id
   -- pcall: a key of another type is no task either.
-  local fields = redis.pcall('HMGET', key, 'msg', 'pending_since')
+  local fields = pcall('HMGET', key, 'msg', 'pending_since')
   local message = not fields.err and fields[1]
+  looked_at = looked_at + 1
   if message then
-    redis.call('HSET', key, 'state', 'active')
-    redis.call('HDEL', key, 'pending_since')
-    ids[#ids + 1] = id
-    leases[#leases + 1] = lease
-    leases[#leases + 1] = id
-    tasks[#tasks + 1] = id
-    tasks[#tasks + 1] = message
-    tasks[#tasks + 1] = fields[2] or ''
+    call('HSET', key, 'state', 'active')
+    call('HDEL', key, 'pending_since')
+    tasks[3 * taken + 1] = id
+    tasks[3 * taken + 2] = message
+    tasks[3 * taken + 3] = fields[2] or ''
+    leases[2 * taken + 1] = lease
+    leases[2 * taken + 2] = id
+    taken = taken + 1
+    ids[taken] = id
     size = size + #message
+    if size >= enough then
+      break
+    end
   else
     dropped[#dropped + 1] = id
     if not fields.err then
       -- What is left of its hash would keep the id from being used again.
-      redis.call('DEL', key)
+      call('DEL', key)
     end
   end
-  taken = taken + 1
-  if size >= enough then
-    break
-  end
+end
+if looked_at > 0 then
+  call('LTRIM', KEYS[1], 0, -looked_at - 1)
 end
 if taken > 0 then
-  redis.call('LTRIM', KEYS[1], 0, -taken - 1)
-end
-if #ids > 0 then
-  redis.call('LPUSH', KEYS[3], unpack(ids))
-  redis.call('ZADD', KEYS[4], unpack(leases))
+  call('LPUSH', KEYS[3], unpack(ids))
+  call('ZADD', KEYS[4], unpack(leases))
 end
 return { lease, now, dropped, tasks }

@@ -8,20 +8,23 @@
 -- Reply    the positions (from 1) of tasks that are no longer this worker's; these were left alone
 
 local ids, keys, missing = {}, {}, {}
-for i = 2, #ARGV, 2 do
-  ids[#ids + 1] = ARGV[i]
+local n, done = (#ARGV - 1) / 2, 0
+for i = 1, n do
+  ids[i] = ARGV[2 * i]
 end
-local taken = leave_active(KEYS[1], KEYS[2], ids, 0)
-for i, id in ipairs(ids) do
+local prefix, taken = ARGV[1], leave_active(KEYS[1], KEYS[2], ids, 0)
+for i = 1, n do
+  local id = ids[i]
   if taken[id] then
-    keys[#keys + 1] = ARGV[1] .. id
+    done = done + 1
+    keys[done] = prefix .. id
     unlock(ARGV[2 * i + 1], id)
   else
     missing[#missing + 1] = i
   end
 end
-if #keys > 0 then
-  redis.call('DEL', unpack(keys))
+if done > 0 then
+  call('DEL', unpack(keys))
 end
-count(KEYS[3], #keys, now)
+count(KEYS[3], done, now)
 return missing

@@ -7,7 +7,7 @@
 -- ARGV[2…] ids
 -- Reply    the positions (from 1) of tasks that are no longer this worker's; these were left alone
 
-local time = redis.call('TIME')
+local time = call('TIME')
 local since = time[1] .. string.format('%06d', time[2]) .. '000'
 local ids, missing = {}, {}
 for i = 2, #ARGV do
@@ -16,8 +16,8 @@ end
 local taken = leave_active(KEYS[1], KEYS[2], ids, 0)
 for i, id in ipairs(ids) do
   if taken[id] then
-    redis.call('HSET', ARGV[1] .. id, 'state', 'pending', 'pending_since', since)
-    redis.call('RPUSH', KEYS[3], id)
+    call('HSET', ARGV[1] .. id, 'state', 'pending', 'pending_since', since)
+    call('RPUSH', KEYS[3], id)
   else
     missing[#missing + 1] = i
   end

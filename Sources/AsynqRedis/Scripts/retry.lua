@@ -11,7 +11,7 @@
 -- ARGV[3…] for each task: id, message, delay in ms, '1' if it counts as a failure
 -- Reply    the positions (from 1) of tasks that are no longer this worker's; these were left alone
 
-local time = redis.call('TIME')
+local time = call('TIME')
 local milliseconds = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids, missing, failures = {}, {}, 0
 for i = 3, #ARGV, 4 do
@@ -23,11 +23,11 @@ for i, id in ipairs(ids) do
     local at = 4 * i - 1
     local delay = tonumber(ARGV[at + 2])
     local due = milliseconds + delay
-    redis.call('HSET', ARGV[1] .. id, 'msg', ARGV[at + 1], 'state', 'retry')
-    redis.call('ZADD', KEYS[5], string.format('%.0f', math.ceil(due / 1000)), id)
+    call('HSET', ARGV[1] .. id, 'msg', ARGV[at + 1], 'state', 'retry')
+    call('ZADD', KEYS[5], string.format('%.0f', math.ceil(due / 1000)), id)
     -- For a delay of more than a few seconds the fraction is not worth an entry.
     if delay < 5000 and due % 1000 ~= 0 then
-      redis.call('ZADD', KEYS[6], string.format('%.0f', due), id)
+      call('ZADD', KEYS[6], string.format('%.0f', due), id)
     end
     failures = failures + tonumber(ARGV[at + 3])
   else

@@ -1,40 +1,92 @@
 -- What the scripts share that end attempts. Stands in front of each of them.
 
+local call = redis.call
+
+-- Takes wanted ids out of one end of the active list: reads the end, and writes back what is to stay. Only where most of
+-- it goes; otherwise the list is left as it is.
+-- `taken`: id → false if it is wanted; becomes true. `size`: how far to look. Returns how many were taken.
+local function sweep(active, taken, size, is_right)
+  local ids = call('LRANGE', active, is_right and -size or 0, is_right and -1 or size - 1)
+  local length, kept, kept_count = #ids, {}, 0
+  for i = 1, length do
+    -- What is kept of the left end goes back in reverse.
+    local id = is_right and ids[i] or ids[length + 1 - i]
+    if taken[id] ~= false then
+      kept_count = kept_count + 1
+      kept[kept_count] = id
+    end
+  end
+  if kept_count * 2 > length then
+    return 0
+  end
+  for i = 1, length do
+    if taken[ids[i]] == false then
+      taken[ids[i]] = true
+    end
+  end
+  call('LTRIM', active, is_right and 0 or length, is_right and -length - 1 or -1)
+  if kept_count > 0 then
+    call(is_right and 'RPUSH' or 'LPUSH', active, unpack(kept))
+  end
+  return length - kept_count
+end
+
 -- Takes those out of active and lease that are in both; the others are left as they are, for they are somebody else's.
 -- `expired_before`: only those whose lease ended no later, in Unix seconds; 0 for any.
--- Returns a table: id → true for those taken.
+-- Returns a table: id → true for those taken; and how many these are.
+--
+-- LREM walks the list up to the id, which in a long list is slow. Most ids are near an end: tasks that have run long at
+-- the right, those just taken at the left.
 local function leave_active(active, lease, ids, expired_before)
-  local taken, removed = {}, {}
-  local scores = redis.call('ZMSCORE', lease, unpack(ids))
-  -- LREM walks the list up to the id. In a long list a short look from either end tells where to start: tasks that run
-  -- long are at the right end, those just taken at the left. The end that had the last one is looked at first.
-  local is_long = redis.call('LLEN', active) > 256
-  local from_right = true
-  for i, id in ipairs(ids) do
+  local scores = call('ZMSCORE', lease, unpack(ids))
+  local n, taken, wanted, done = #ids, {}, 0, 0
+  for i = 1, n do
     local score = scores[i]
-    if score and (expired_before == 0 or tonumber(score) <= expired_before) and not taken[id] then
-      if is_long then
-        local rank = from_right and -1 or 1
-        if not redis.call('LPOS', active, id, 'RANK', rank, 'MAXLEN', 128) then
+    if score and (expired_before == 0 or tonumber(score) <= expired_before) and taken[ids[i]] == nil then
+      taken[ids[i]] = false
+      wanted = wanted + 1
+    end
+  end
+  if wanted >= 8 then
+    done = sweep(active, taken, wanted + 64, true)
+    if done < wanted then
+      done = done + sweep(active, taken, wanted + 64, false)
+    end
+  end
+  if done < wanted then
+    local is_long, from_right = call('LLEN', active) > 256, true
+    for i = 1, n do
+      local id = ids[i]
+      if taken[id] == false then
+        -- The end that had the last one is looked at first.
+        if is_long and not call('LPOS', active, id, 'RANK', from_right and -1 or 1, 'MAXLEN', 128) then
           from_right = not from_right
         end
-      end
-      if redis.call('LREM', active, from_right and -1 or 1, id) == 1 then
-        taken[id] = true
-        removed[#removed + 1] = id
+        if call('LREM', active, from_right and -1 or 1, id) == 1 then
+          taken[id] = true
+          done = done + 1
+        else
+          taken[id] = nil
+        end
       end
     end
   end
-  if #removed > 0 then
-    redis.call('ZREM', lease, unpack(removed))
+  if done == n then
+    call('ZREM', lease, unpack(ids))
+  elseif done > 0 then
+    local removed = {}
+    for id in pairs(taken) do
+      removed[#removed + 1] = id
+    end
+    call('ZREM', lease, unpack(removed))
   end
-  return taken
+  return taken, done
 end
 
 -- Frees a uniqueness lock if it is still this task's.
 local function unlock(lock, id)
-  if lock and lock ~= '' and redis.call('GET', lock) == id then
-    redis.call('DEL', lock)
+  if lock and lock ~= '' and call('GET', lock) == id then
+    call('DEL', lock)
   end
 end
 
@@ -61,12 +113,12 @@ local function count(key, n, now)
   local total = redis.pcall('INCRBY', key, n)
   if type(total) == 'table' and total.err then
     -- It is full, or not a number.
-    redis.call('SET', key, n)
+    call('SET', key, n)
   end
   local daily = key .. ':' .. day(now)
-  if redis.call('INCRBY', daily, n) == n then
-    redis.call('EXPIREAT', daily, now + 90 * 86400)
+  if call('INCRBY', daily, n) == n then
+    call('EXPIREAT', daily, now + 90 * 86400)
   end
 end
 
-local now = tonumber(redis.call('TIME')[1])
+local now = tonumber(call('TIME')[1])
