@@ -15,14 +15,15 @@ struct Growth: AsyncParsableCommand {
     @Option(parsing: .upToNextOption, help: "How many tasks wait.")
     var backlogs = [10_000, 100_000, 1_000_000]
 
-    @Option(help: "How many tasks are active elsewhere in the last figure.")
-    var active = 10_000
+    @Option(help: "How many tasks are active elsewhere. Default: none, and 10000 in a last figure.")
+    var active: Int?
 
     func run() async throws {
         let broker = try target.broker()
         try await broker.connect()
         for backlog in backlogs { try await measure(backlog: backlog, active: 0, broker) }
-        try await measure(backlog: 10_000, active: active, broker)
+        for backlog in backlogs { try await measure(backlog: backlog, active: active ?? 0, broker) }
+        if active == nil { try await measure(backlog: 10_000, active: 10_000, broker) }
         await broker.shutdown()
     }
 

@@ -1,0 +1,41 @@
+# The same order of tasks in every build, so that a switch between debug and release rebuilds nothing needlessly.
+export SWIFT_DETERMINISTIC_HASHING := 1
+# A warning in this package is an error here. Not for those who depend on it.
+export ASYNQ_STRICT := 1
+
+SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo lint format bench protobuf clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the tests and the demo need: redis-server, openssl
+	@scripts/setup.sh
+
+build: ## Build everything, tests too
+	swift build --build-tests
+
+test: setup ## Run all tests, against real servers that they start themselves
+	swift build --build-tests
+	swift test --skip-build
+
+demo: setup ## Run the quickstart against a private Redis
+	swift build --product Quickstart
+	@scripts/demo.sh
+
+lint: ## Check the format of the code
+	swift format lint --strict --recursive $(SOURCES)
+
+format: ## Bring the code into the project's format
+	swift format --in-place --recursive $(SOURCES)
+
+bench: setup ## Measure speed: release build, private Redis, medians of three
+	Benchmarks/run.sh
+
+protobuf: ## Generate the messages anew from asynq.proto
+	@scripts/protobuf.sh
+
+clean: ## Delete what was built
+	rm -rf .build Benchmarks/.build
