@@ -73,7 +73,12 @@ let package = Package(
             path: "Examples/Quickstart",
             swiftSettings: settings
         ),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestSupport",
+            dependencies: [.product(name: "Logging", package: "swift-log")],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
         .testTarget(name: "AsynqTests", dependencies: ["Asynq", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "RedisClientTests",

@@ -1,0 +1,263 @@
+import Asynq
+import AsynqRedis
+import Foundation
+import NIOCore
+import SwiftProtobuf
+import Testing
+
+/// Each operation of the Go system that this broker has, on the data that it had then: what is left must be the same.
+struct GoldenTransitionTests {
+    /// Operations of the inspector, of aggregation and of the scheduler: not the broker's yet.
+    static let later: Set<String> = [
+        "aggregation_check", "run_task", "archive_task", "remove_queue", "update_payload", "delete_task",
+        "archive_all", "run_all", "get_task", "write_scheduler_entries", "record_enqueue_event", "pause", "unpause",
+    ]
+
+    static let names: [String] = {
+        let rows = (try? Fixtures.load("transitions")) ?? []
+        return rows.filter { !later.contains($0["operation"] as? String ?? "") }.compactMap { $0["name"] as? String }
+    }()
+
+    @Test func `no recorded operation is forgotten`() throws {
+        let rows = try Fixtures.load("transitions")
+        #expect(rows.count == 43)
+        #expect(rows.count(where: { Self.later.contains($0["operation"] as? String ?? "") }) == 18)
+        #expect(Set(Self.names).count == 25)
+    }
+
+    @Test(arguments: names)
+    func `the operation leaves what the Go system leaves`(name: String) async throws {
+        let row = try #require(try Fixtures.load("transitions").first { $0["name"] as? String == name })
+        let recorded = try #require(row["now_unix_nanoseconds"] as? NSNumber).int64Value / 1_000_000_000
+        let before = try RedisDump(recorded: row["before"] as? [String: Any] ?? [:])
+        let after = try RedisDump(recorded: row["after"] as? [String: Any] ?? [:])
+        let arguments = row["arguments"] as? [String: Any] ?? [:]
+        try await withBroker { broker, redis in
+            let shift = try await redis.now() - recorded
+            try await before.shifted(by: shift).load(into: redis)
+            let failure = try await Operation(arguments: arguments, recorded: recorded, shift: shift, broker: broker)
+                .run(row["operation"] as? String ?? "", result: row["result"])
+            #expect((failure != nil) == (row["error"] != nil), "\(String(describing: failure))")
+            let left = try await RedisDump(redis)
+            #expect(left.contradictions() == [])
+            let differences = left.differences(from: after.shifted(by: shift), shift: shift)
+            #expect(differences == [])
+        }
+    }
+
+    /// Runs one operation through the broker. Returns its failure.
+    private struct Operation {
+        let arguments: [String: Any]
+        let recorded: Int64
+        let shift: Int64
+        let broker: RedisBroker
+
+        private func number(_ name: String) -> Int64 { (arguments[name] as? NSNumber)?.int64Value ?? 0 }
+        private var queue: String { arguments["queue"] as? String ?? "default" }
+        private var message: TaskMessage { Fixtures.message(arguments["task"] as? [String: Any] ?? [:]) }
+
+        func run(_ operation: String, result: Any?) async throws -> (any Error)? {
+            switch operation {
+            case "enqueue", "add_to_group": return await enqueue(.now)
+            case "enqueue_unique": return await enqueue(.now, uniqueFor: .seconds(number("ttl_seconds")))
+            case "schedule": return await enqueue(start)
+            case "schedule_unique":
+                // The lock lasts from the start on; Go is given the time from now on.
+                let wait = number("process_at") - recorded
+                return await enqueue(start, uniqueFor: .seconds(number("ttl_seconds") - wait))
+            case "dequeue": return try await dequeue(expected: result as? [String: Any])
+            case "extend_lease":
+                let ids = arguments["ids"] as? [String] ?? []
+                let isLeased = try await broker.extendLeases(ids.map { TaskReference(queue: queue, id: $0) })
+                #expect(isLeased == ids.map { $0 != "gone" })
+                return nil
+            case "write_result":
+                let bytes = Array(Fixtures.bytes(arguments["data_hex"] as? String ?? ""))
+                let id = arguments["id"] as? String ?? ""
+                try await broker.writeResult(bytes, of: TaskReference(queue: queue, id: id))
+                return nil
+            case "done", "complete": return await finish(.done)
+            case "retry":
+                let outcome = FinishRequest.Outcome.retry(
+                    delay: .seconds(number("retry_at") - recorded),
+                    error: arguments["error"] as? String ?? "",
+                    countsAsFailure: arguments["is_failure"] as? Bool ?? true
+                )
+                return await finish(outcome)
+            case "archive": return await finish(.archive(error: arguments["error"] as? String ?? ""))
+            case "forward":
+                _ = try await broker.forward(queues: ["default"], limit: 100)
+                return nil
+            case "delete_expired_completed":
+                _ = try await broker.deleteExpiredCompleted(queue: queue, limit: Int(number("batch")))
+                return nil
+            case "write_server_state":
+                try await broker.writeServerState(Self.server, ttl: .seconds(number("ttl_seconds")))
+                return nil
+            case "clear_server_state":
+                try await broker.clearServerState(Self.server.identity)
+                return nil
+            default: throw Fixtures.Malformed(what: operation)
+            }
+        }
+
+        private var start: EnqueueRequest.Start { .at(milliseconds: (number("process_at") + shift) * 1000) }
+
+        private func enqueue(_ start: EnqueueRequest.Start, uniqueFor: Duration? = nil) async -> (any Error)? {
+            let request = EnqueueRequest(message: message, start: start, uniqueFor: uniqueFor)
+            if case .failure(let error) = await broker.enqueue([request])[0] { return error }
+            return nil
+        }
+
+        private func dequeue(expected: [String: Any]?) async throws -> (any Error)? {
+            let tasks = try await broker.dequeue([DequeueRequest(queue: "default", limit: 1)])
+            guard let task = tasks.first else { return AsynqError(.taskNotFound, "no task") }
+            #expect(task.message.id == expected?["id"] as? String)
+            let leaseEnd = (expected?["lease_until"] as? NSNumber)?.int64Value ?? 0
+            #expect(abs(task.leaseEnd - leaseEnd - shift) <= 2)
+            return nil
+        }
+
+        private func finish(_ outcome: FinishRequest.Outcome) async -> (any Error)? {
+            let task = LeasedTask(message: message, leaseEnd: 0)
+            switch await broker.finish([FinishRequest(task: task, outcome: outcome)])[0] {
+            case .finished: return nil
+            case .notFound: return AsynqError(.taskNotFound, "not found")
+            case .failed(let error): return error
+            }
+        }
+
+        private static var server: ServerState {
+            let start = Date(timeIntervalSince1970: 1_767_270_645.6789)
+            var message = TaskMessage(type: "email:deliver", payload: Array("{}".utf8), id: "a1", queue: "critical")
+            message.timeout = 1800
+            let worker = ServerState.Worker(
+                task: LeasedTask(message: message, leaseEnd: 0),
+                startedAt: start,
+                deadline: start.addingTimeInterval(1800)
+            )
+            return ServerState(
+                identity: ServerIdentity(host: "web-1", pid: 4242, id: "6f1c1f2e-0000-4000-8000-000000000001"),
+                concurrency: 10,
+                queues: ["critical": 6],
+                strictPriority: true,
+                status: "active",
+                startedAt: start,
+                workers: [worker]
+            )
+        }
+    }
+}
+
+extension RedisDump {
+    /// The same some seconds later.
+    func shifted(by seconds: Int64) -> RedisDump {
+        var dump = self
+        for (key, entry) in entries {
+            if case .sortedSet(let members) = entry {
+                dump.entries[key] = .sortedSet(members.mapValues { $0 + Double(seconds) })
+            }
+        }
+        return dump
+    }
+
+    /// What differs beyond what the fixtures' README allows.
+    ///
+    /// - Parameter shift: seconds from the time of the recording to now.
+    func differences(from wanted: RedisDump, shift: Int64) -> [String] {
+        var differences: [String] = []
+        let (here, there) = (Set(entries.keys.filter(isLasting)), Set(wanted.entries.keys.filter(isLasting)))
+        if here != there { differences.append("keys: \(here.symmetricDifference(there).sorted())") }
+        let (mine, theirs) = (expiring.filter(isLasting), wanted.expiring.filter(isLasting))
+        if mine != theirs { differences.append("expiring: \(mine.symmetricDifference(theirs).sorted())") }
+        for (key, entry) in wanted.entries {
+            guard let mine = entries[key] else { continue }
+            differences += Self.differences(mine, entry, shift).map { "\(key): \($0)" }
+        }
+        return differences
+    }
+
+    /// Not a day's counter: those of the recorded day have expired since.
+    private func isLasting(_ key: String) -> Bool {
+        key.firstMatch(of: #/:\d{4}-\d\d-\d\d$/#) == nil
+    }
+
+    private static func differences(_ mine: RedisEntry, _ wanted: RedisEntry, _ shift: Int64) -> [String] {
+        switch (mine, wanted) {
+        case (.sortedSet(let mine), .sortedSet(let wanted)):
+            let isClose = mine.keys == wanted.keys && mine.allSatisfy { abs($0.value - (wanted[$0.key] ?? 0)) <= 2 }
+            let isWhole = mine.values.allSatisfy { $0 == $0.rounded() }
+            return (isClose ? [] : ["\(mine) instead of \(wanted)"]) + (isWhole ? [] : ["a score has a fraction"])
+        case (.hash(let mine), .hash(let wanted)): return fieldDifferences(mine, wanted, shift)
+        case (.string(let mine), .string(let wanted)):
+            if mine == wanted { return [] }
+            guard var a = try? Asynq_ServerInfo(serializedBytes: mine),
+                var b = try? Asynq_ServerInfo(serializedBytes: wanted)
+            else { return ["\(mine) instead of \(wanted)"] }
+            // Go was told of three workers and given one; and a Date is no more exact than a microsecond.
+            a.activeWorkerCount = 3
+            (a.startTime.nanos, b.startTime.nanos) = (a.startTime.nanos / 100_000, b.startTime.nanos / 100_000)
+            return a == b ? [] : ["\(a) instead of \(b)"]
+        default: return mine == wanted ? [] : ["\(mine) instead of \(wanted)"]
+        }
+    }
+
+    private static func fieldDifferences(
+        _ mine: [Data: Data],
+        _ wanted: [Data: Data],
+        _ shift: Int64
+    ) -> [String] {
+        var differences: [String] = []
+        // The Go system leaves the lock's key out of grouped tasks.
+        let optional: Set<Data> = [Data("unique_key".utf8)]
+        if Set(mine.keys).subtracting(optional) != Set(wanted.keys).subtracting(optional) {
+            differences.append("fields \(mine.keys.map { String(decoding: $0, as: UTF8.self) })")
+        }
+        for (field, value) in wanted {
+            let name = String(decoding: field, as: UTF8.self)
+            let own = mine[field] ?? Data()
+            switch name {
+            case "msg":
+                guard let a = try? TaskMessage(decoding: ByteBuffer(bytes: own)),
+                    let b = try? TaskMessage(decoding: ByteBuffer(bytes: value))
+                else {
+                    differences.append("a message cannot be read")
+                    continue
+                }
+                differences += messageDifferences(a, b, shift)
+            case "pending_since":
+                let (a, b) = (
+                    Int64(String(decoding: own, as: UTF8.self)), Int64(String(decoding: value, as: UTF8.self))
+                )
+                // Those that were there before the operation stay as they were.
+                if let a, let b, a == b || abs(a - b - shift * 1_000_000_000) < 3_000_000_000 { continue }
+                differences.append("pending_since \(String(describing: a)) instead of \(String(describing: b))")
+            case "a1":
+                guard var a = try? Asynq_WorkerInfo(serializedBytes: own),
+                    var b = try? Asynq_WorkerInfo(serializedBytes: value)
+                else {
+                    differences.append("a worker cannot be read")
+                    continue
+                }
+                (a.startTime.nanos, b.startTime.nanos) = (a.startTime.nanos / 100_000, b.startTime.nanos / 100_000)
+                (a.deadline.nanos, b.deadline.nanos) = (a.deadline.nanos / 100_000, b.deadline.nanos / 100_000)
+                if a != b { differences.append("\(a) instead of \(b)") }
+            default:
+                if own != value { differences.append("\(name) is not as it should be") }
+            }
+        }
+        return differences
+    }
+
+    private static func messageDifferences(_ mine: TaskMessage, _ wanted: TaskMessage, _ shift: Int64) -> [String] {
+        func isSame(_ a: Int64, _ b: Int64) -> Bool { a == b || (b != 0 && abs(a - b - shift) <= 2) }
+        var (a, b) = (mine, wanted)
+        let areTimesSame =
+            isSame(a.lastFailedAt, b.lastFailedAt) && isSame(a.completedAt, b.completedAt)
+        a.lastFailedAt = 0
+        b.lastFailedAt = 0
+        a.completedAt = 0
+        b.completedAt = 0
+        return a == b && areTimesSame ? [] : ["message \(mine) instead of \(wanted)"]
+    }
+}

@@ -1,0 +1,126 @@
+import AsynqRedis
+import Foundation
+import NIOCore
+import RedisClient
+
+/// A value in Redis.
+enum RedisEntry: Equatable {
+    case string(Data)
+    case list([Data])
+    case set(Set<Data>)
+    case sortedSet([Data: Double])
+    case hash([Data: Data])
+}
+
+/// The whole of a database.
+struct RedisDump: Equatable {
+    var entries: [String: RedisEntry] = [:]
+    var expiring: Set<String> = []
+
+    /// Reads it.
+    init(_ redis: RawRedis) async throws {
+        for key in try await redis.strings("KEYS", "*") {
+            entries[key] = try await Self.entry(key, redis)
+            if try await redis.int("PTTL", key) ?? -1 >= 0 { expiring.insert(key) }
+        }
+    }
+
+    private static func entry(_ key: String, _ redis: RawRedis) async throws -> RedisEntry {
+        switch try await redis("TYPE", key).string {
+        case "list": return .list(try await redis("LRANGE", key, 0, -1).array?.map(\.data) ?? [])
+        case "set": return .set(Set(try await redis("SMEMBERS", key).array?.map(\.data) ?? []))
+        case "hash": return .hash(try await redis.hash(key))
+        case "zset":
+            var members: [Data: Double] = [:]
+            for pair in try await redis("ZRANGE", key, 0, -1, "WITHSCORES").array ?? [] {
+                guard let pair = pair.array, case .double(let score) = pair[1] else { continue }
+                members[pair[0].data] = score
+            }
+            return .sortedSet(members)
+        default: return .string(try await redis("GET", key).data)
+        }
+    }
+
+    /// Reads one that was recorded; see the fixtures' README.
+    init(recorded: [String: Any]) throws {
+        for (key, value) in recorded {
+            guard let value = value as? [String: Any], let type = value["type"] as? String else {
+                throw Fixtures.Malformed(what: key)
+            }
+            let content = value["value"] as Any
+            switch type {
+            case "list": entries[key] = .list(try Fixtures.list(content).map(Fixtures.data))
+            case "set": entries[key] = .set(Set(try Fixtures.list(content).map(Fixtures.data)))
+            case "zset":
+                var members: [Data: Double] = [:]
+                for pair in try Fixtures.list(content).map(Fixtures.list) {
+                    members[try Fixtures.data(pair[0])] = (pair[1] as? NSNumber)?.doubleValue
+                }
+                entries[key] = .sortedSet(members)
+            case "hash":
+                var fields: [Data: Data] = [:]
+                for (field, content) in content as? [String: Any] ?? [:] {
+                    fields[Data(field.utf8)] = try Fixtures.data(content)
+                }
+                entries[key] = .hash(fields)
+            default: entries[key] = .string(try Fixtures.data(content))
+            }
+            if value["has_ttl"] as? Bool == true { expiring.insert(key) }
+        }
+    }
+
+    /// Writes it into an empty database.
+    func load(into redis: RawRedis) async throws {
+        for (key, entry) in entries {
+            switch entry {
+            case .string(let value): try await redis("SET", key, value)
+            case .list(let items): try await redis.run("RPUSH", [key] + items)
+            case .set(let items): try await redis.run("SADD", [key] + Array(items))
+            case .sortedSet(let members):
+                for (member, score) in members { try await redis("ZADD", key, String(score), member) }
+            case .hash(let fields):
+                for (field, value) in fields { try await redis("HSET", key, field, value) }
+            }
+            if expiring.contains(key) { try await redis("EXPIRE", key, 1000) }
+        }
+    }
+}
+
+extension RedisDump {
+    /// What contradicts the rule that a task is in exactly one place, and that its hash says which.
+    func contradictions(queue: String = "default") -> [String] {
+        let keys = QueueKeys(queue)
+        var places: [String: [String]] = [:]
+        func ids(_ key: String) -> [String] {
+            switch entries[key] {
+            case .list(let items): items.map { String(decoding: $0, as: UTF8.self) }
+            case .sortedSet(let members): members.keys.map { String(decoding: $0, as: UTF8.self) }
+            default: []
+            }
+        }
+        let places_ = [
+            (keys.pending, "pending"), (keys.active, "active"), (keys.scheduled, "scheduled"), (keys.retry, "retry"),
+            (keys.archived, "archived"), (keys.completed, "completed"),
+        ]
+        for (key, state) in places_ { for id in ids(key) { places[id, default: []].append(state) } }
+        for key in entries.keys where key.hasPrefix(keys.groupPrefix) {
+            for id in ids(key) { places[id, default: []].append("aggregating") }
+        }
+        var faults: [String] = []
+        for (key, entry) in entries where key.hasPrefix(keys.taskPrefix) {
+            guard case .hash(let fields) = entry else { continue }
+            let id = String(key.dropFirst(keys.taskPrefix.count))
+            let state = fields[Data("state".utf8)].map { String(decoding: $0, as: UTF8.self) } ?? "none"
+            if places[id] != [state] { faults.append("\(id) is \(state) but lies in \(places[id] ?? [])") }
+            let isDated = fields[Data("pending_since".utf8)] != nil
+            if isDated != (state == "pending") { faults.append("\(id): pending_since while \(state)") }
+            places[id] = nil
+        }
+        faults += places.keys.map { "\($0) has no hash" }
+        if Set(ids(keys.lease)) != Set(ids(keys.active)) { faults.append("active and lease differ") }
+        if !Set(ids(keys.due)).isSubset(of: ids(keys.scheduled) + ids(keys.retry)) {
+            faults.append("a due time without a task that waits for it")
+        }
+        return faults
+    }
+}
