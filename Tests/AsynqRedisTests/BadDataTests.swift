@@ -1,0 +1,147 @@
+import Asynq
+import AsynqRedis
+import Foundation
+import NIOCore
+import TestSupport
+import Testing
+
+/// Data that is odd, large, damaged or not there.
+struct BadDataTests {
+    private let keys = QueueKeys("default")
+
+    @Test(
+        arguments: [
+            Data([0xFF, 0xFF, 0xFF]), Data("not a message".utf8), Data(),
+            // A message of another queue, and one of another task: neither could ever be finished.
+            try! Data(message("bad", queue: "elsewhere").encoded()), try! Data(message("another").encoded()),
+        ]
+    )
+    func `a task that cannot be read is archived as it is, and the worker goes on`(bytes: Data) async throws {
+        let log = LogRecorder()
+        try await withBroker(logger: log.logger) { broker, redis in
+            try await broker.put(["bad", "good"])
+            try await redis("HSET", keys.task("bad"), "msg", bytes)
+            #expect(try await broker.take(10).map(\.message.id) == ["good"])
+            #expect(try await redis("HGET", keys.task("bad"), "msg").data == bytes)
+            #expect(try await redis.strings("ZRANGE", keys.archived, 0, -1) == ["bad"])
+            #expect(try await RedisDump(redis).contradictions() == [])
+            let lines = log.lines.filter { $0.contains("archived a task whose message cannot be read") }
+            #expect(lines.count == 1 && lines[0].contains("task_id=bad") && !lines[0].contains("not a message"))
+        }
+    }
+
+    @Test func `a key of another type under a task's name is left alone`() async throws {
+        try await withBroker { broker, redis in
+            try await broker.put(["odd", "good"])
+            try await redis("DEL", keys.task("odd"))
+            try await redis("SET", keys.task("odd"), "a string")
+            #expect(try await broker.take(10).map(\.message.id) == ["good"])
+            #expect(try await redis("GET", keys.task("odd")).string == "a string")
+            #expect(try await redis.strings("LRANGE", keys.active, 0, -1) == ["good"])
+        }
+    }
+
+    @Test(arguments: ["a b", "{", "}", "{}", "a:b:c", "*?[x]", "🎌 очередь", "\u{0}nul", "new\r\nline", "%s"])
+    func `a queue may have any name`(queue: String) async throws {
+        try await withBroker { broker, redis in
+            try await broker.put(["a", "b"], queue: queue)
+            let later = EnqueueRequest(message: message("c", queue: queue), start: .after(milliseconds: 1))
+            _ = try await broker.enqueue([later])[0].get()
+            try await eventually("it is due") { try await broker.forward(queues: [queue], limit: 10).moved == 1 }
+            let tasks = try await broker.take(10, queue: queue)
+            #expect(tasks.map(\.message.id) == ["a", "b", "c"])
+            #expect(try await RedisDump(redis).contradictions(queue: queue) == [])
+            #expect(Set(await broker.end(tasks, .done)) == ["finished"])
+            #expect(try await redis.strings("SMEMBERS", "asynq:queues") == [queue])
+        }
+    }
+
+    @Test func `ids and payloads may hold any bytes`() async throws {
+        try await withBroker { broker, redis in
+            let payload: [UInt8] = [0, 0xFF, 0xC3, 0x28, 0x0D, 0x0A, 0]
+            let id = "\u{0}\r\n🎌"
+            let request = EnqueueRequest(message: message(id, payload: payload))
+            _ = try await broker.enqueue([request])[0].get()
+            let task = try await broker.take(1)[0]
+            #expect(task.message.id == id && task.message.payload == payload)
+            #expect(
+                await broker.end([task], .retry(delay: .zero, error: "\u{0}", countsAsFailure: true)) == ["finished"]
+            )
+            #expect(try await broker.forward(queues: ["default"], limit: 1).moved == 1)
+            #expect(try await broker.take(1)[0].message.errorMessage == "\u{0}")
+        }
+    }
+
+    @Test(arguments: [1 << 20, 100 << 20])
+    func `a large payload comes out as it went in`(size: Int) async throws {
+        try await withBroker { broker, _ in
+            let payload = [UInt8](unsafeUninitializedCapacity: size) { bytes, count in
+                for index in 0..<size { bytes[index] = UInt8(truncatingIfNeeded: index &* 31 ^ index >> 8) }
+                count = size
+            }
+            _ = try await broker.enqueue([EnqueueRequest(message: message("a", payload: payload))])[0].get()
+            let task = try await broker.take(1)[0]
+            #expect(task.message.payload == payload)
+            #expect(await broker.end([task], .archive(error: "too much")) == ["finished"])
+        }
+    }
+
+    @Test func `many large tasks come in bounded pieces`() async throws {
+        try await withBroker { broker, _ in
+            let payload = [UInt8](repeating: 7, count: 1 << 20)
+            for result in await broker.enqueue(
+                (0..<20).map { EnqueueRequest(message: message("\($0)", payload: payload)) }
+            ) {
+                _ = try result.get()
+            }
+            // A reply ends with the task that takes it past 8 MiB.
+            #expect(try await broker.take(20).count == 8)
+            #expect(try await broker.take(20).count == 8)
+            #expect(try await broker.take(20).count == 4)
+        }
+    }
+
+    @Test func `scripts that the server has forgotten are sent again`() async throws {
+        try await withBroker { broker, redis in
+            try await broker.put(["a", "b", "c"])
+            try await redis("SCRIPT", "FLUSH")
+            let tasks = try await broker.take(3)
+            try await redis("SCRIPT", "FLUSH")
+            // Several at once, each of which the server does not know.
+            async let done = broker.end([tasks[0]], .done)
+            async let retried = broker.end([tasks[1]], .retry(delay: .seconds(9), error: "e", countsAsFailure: true))
+            async let archived = broker.end([tasks[2]], .archive(error: "e"))
+            async let added: Void = broker.put(["d", "e"])
+            #expect(await done + retried + archived == ["finished", "finished", "finished"])
+            try await added
+            #expect(try await broker.take(3).map(\.message.id) == ["d", "e"])
+            #expect(try await RedisDump(redis).contradictions() == [])
+        }
+    }
+
+    @Test func `a counter that is full starts again and holds up nothing`() async throws {
+        try await withBroker { broker, redis in
+            try await broker.put(["a"])
+            try await redis("SET", keys.processed, Int64.max)
+            #expect(try await broker.end(broker.take(1), .done) == ["finished"])
+            #expect(try await redis.int("GET", keys.processed) == 1)
+        }
+    }
+
+    @Test func `an error of Redis names the command and not what was sent`() async throws {
+        try await withBroker { broker, redis in
+            try await redis("SET", keys.pending, "not a list")
+            let request = EnqueueRequest(message: message("secret-id", payload: Array("secret-payload".utf8)))
+            let error = try #require(await broker.enqueue([request])[0].failure)
+            #expect(error.code == .brokerFailure)
+            #expect(error.description.contains("WRONGTYPE") && !error.description.contains("secret"))
+        }
+    }
+}
+
+extension Result {
+    var failure: Failure? {
+        if case .failure(let error) = self { return error }
+        return nil
+    }
+}
