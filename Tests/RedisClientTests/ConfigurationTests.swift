@@ -1,0 +1,99 @@
+import Logging
+import RedisClient
+import Testing
+
+/// Connection URIs and settings (spec 2, "Connection").
+struct ConfigurationTests {
+    private struct Parts: Equatable {
+        var place: String
+        var user: String?
+        var password: String?
+        var database = 0
+        var isEncrypted = false
+    }
+
+    @Test func `URIs are read`() throws {
+        let table: [(String, Parts)] = [
+            ("redis://localhost", Parts(place: "localhost:6379")),
+            ("redis://h:1/2", Parts(place: "h:1", database: 2)),
+            ("redis://h:1/", Parts(place: "h:1")),
+            ("redis://:pw@h", Parts(place: "h:6379", password: "pw")),
+            ("redis://u:p%40%3A%2F@h:7", Parts(place: "h:7", user: "u", password: "p@:/")),
+            ("redis://u:p@ss@h", Parts(place: "h:6379", user: "u", password: "p@ss")),
+            ("redis://u@h", Parts(place: "h:6379", user: "u")),
+            ("rediss://[::1]:1/0", Parts(place: "[::1]:1", isEncrypted: true)),
+            ("redis://[fe80::1]", Parts(place: "[fe80::1]:6379")),
+            ("redis://", Parts(place: "127.0.0.1:6379")),
+            ("h:9", Parts(place: "h:9")),
+            ("h", Parts(place: "h:6379")),
+            ("redis-socket:///run/redis.sock", Parts(place: "/run/redis.sock")),
+            ("redis-socket://:pw@/run/redis.sock?db=3", Parts(place: "/run/redis.sock", password: "pw", database: 3)),
+        ]
+        for (uri, wanted) in table {
+            let configuration = try RedisConfiguration(uri)
+            let parts = Parts(
+                place: "\(configuration.endpoint)",
+                user: configuration.username,
+                password: configuration.password,
+                database: configuration.database,
+                isEncrypted: configuration.tls != nil
+            )
+            #expect(parts == wanted, "\(uri)")
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("http://h", "http"), ("redis://h:x", "port"), ("redis://h:0", "port"), ("redis://h:65536", "port"),
+            ("redis://h/x", "database"), ("redis://h/-1", "database"), ("redis://h?db=1", "query"),
+            ("redis://::1", "brackets"), ("redis://[::1", "bracket"), ("redis://a b", "white space"),
+            ("redis://u:p%zz@h", "%25"), ("redis-socket://", "path"), ("redis-socket:///s?x=1", "x=1"),
+            ("redis-sentinel://h", "not supported yet"), ("redis-cluster://h", "not supported yet"),
+        ]
+    )
+    func `a URI that is wrong is refused with what is wrong`(uri: String, text: String) {
+        let error = #expect(throws: RedisError.self) { try RedisConfiguration(uri) }
+        #expect(error?.code == .invalidConfiguration)
+        #expect(error?.message.contains(text) == true, "\(error?.message ?? "")")
+    }
+
+    @Test func `no text about a configuration holds its password`() throws {
+        var texts: [String] = []
+        for uri in ["redis://user:hunter2@h:1/2", "redis-socket://:hunter2@/s", "rediss://:hunter2@h"] {
+            let configuration = try RedisConfiguration(uri)
+            var dumped = ""
+            dump(configuration, to: &dumped)
+            texts += [configuration.description, "\(configuration)", String(reflecting: configuration), dumped]
+        }
+        for uri in ["redis://u:hunter2@h:x", "redis://u:hunter2%@h", "nosuch://u:hunter2@h", "redis://u:hunter2@h/x"] {
+            let error = #expect(throws: RedisError.self) { try RedisConfiguration(uri) }
+            texts += [error?.message ?? "", String(reflecting: error)]
+        }
+        for text in texts { #expect(!text.contains("hunter2"), "\(text)") }
+    }
+
+    @Test func `settings that contradict each other are refused`() {
+        func refuses(_ change: (inout RedisConfiguration) -> Void) -> Bool {
+            var configuration = RedisConfiguration()
+            change(&configuration)
+            do {
+                _ = try configuration.makeTopology(logger: Logger(label: "test"))
+                return false
+            } catch {
+                return error.code == .invalidConfiguration
+            }
+        }
+        #expect(!refuses { _ in })
+        #expect(refuses { $0.database = -1 })
+        #expect(refuses { $0.poolSize = 0 })
+        #expect(refuses { $0.maxInFlight = 0 })
+        #expect(refuses { $0.dialTimeout = .zero })
+        #expect(refuses { $0.readTimeout = .zero })
+        #expect(
+            refuses {
+                $0.tls = .init()
+                $0.tls?.certificateFile = "c.pem"
+            }
+        )
+    }
+}
