@@ -1,6 +1,10 @@
 /// A condition did not come true.
 package struct NeverHappened: Error, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) {
+        self.description = description
+    }
 }
 
 /// Waits for an outcome that nothing announces. The limit is only there so that a test that fails ends.

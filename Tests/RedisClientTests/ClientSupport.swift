@@ -1,0 +1,115 @@
+import Logging
+import NIOCore
+import NIOPosix
+import RedisClient
+import TestSupport
+
+/// A client of this server, for as long as `body` runs.
+func withClient<Value>(
+    _ uri: String,
+    logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+    _ change: (inout RedisConfiguration) -> Void = { _ in },
+    _ body: (any RedisTopology) async throws -> Value
+) async throws -> Value {
+    var configuration = try RedisConfiguration(uri)
+    change(&configuration)
+    let redis = try configuration.makeTopology(logger: logger)
+    do {
+        let value = try await body(redis)
+        await redis.shutdown()
+        return value
+    } catch {
+        await redis.shutdown()
+        throw error
+    }
+}
+
+extension RedisTopology {
+    func run(_ name: String, _ arguments: String...) async throws -> RESPValue {
+        try await execute(RESPCommand(name, arguments: arguments), to: .any)
+    }
+
+    /// The error of connecting, or of a command.
+    func failure(of name: String = "PING", _ arguments: String...) async -> RedisError? {
+        do {
+            _ = try await execute(RESPCommand(name, arguments: arguments), to: .any)
+            return nil
+        } catch {
+            return error
+        }
+    }
+}
+
+/// A server that answers commands as a test says.
+final class FakeServer: Sendable {
+    enum Answer: Sendable {
+        case bytes(String)
+        case close(after: String)
+        case silence
+    }
+
+    static let hello = "%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.0\r\n"
+
+    let port: Int
+    private let channel: any Channel
+
+    private init(channel: any Channel) {
+        self.channel = channel
+        port = channel.localAddress?.port ?? 0
+    }
+
+    var uri: String { "redis://127.0.0.1:\(port)" }
+
+    /// - Parameter answer: to a command and its arguments.
+    static func withServer<Value>(
+        _ answer: @escaping @Sendable ([String]) -> Answer,
+        _ body: (FakeServer) async throws -> Value
+    ) async throws -> Value {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Handler(answer: answer))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let server = FakeServer(channel: channel)
+        do {
+            let value = try await body(server)
+            try await channel.close()
+            return value
+        } catch {
+            try await channel.close()
+            throw error
+        }
+    }
+
+    private final class Handler: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        private let answer: @Sendable ([String]) -> Answer
+        private var parser = RESPParser()
+
+        init(answer: @escaping @Sendable ([String]) -> Answer) {
+            self.answer = answer
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            parser.append(unwrapInboundIn(data))
+            while let command = try? parser.next()?.array {
+                switch answer(command.map { $0.string ?? "" }) {
+                case .bytes(let text): write(text, context)
+                case .silence: break
+                case .close(let text):
+                    write(text, context)
+                    context.close(promise: nil)
+                    return
+                }
+            }
+        }
+
+        private func write(_ text: String, _ context: ChannelHandlerContext) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
+        }
+    }
+}
