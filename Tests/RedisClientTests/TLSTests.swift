@@ -96,77 +96,73 @@ struct TLSTests {
     }
 
     /// The error of connecting with these settings.
-    private func failure(_ port: Int, _ change: (inout RedisConfiguration.TLS) -> Void) async throws -> RedisError? {
+    private func failure(
+        _ port: Int,
+        authority: String? = nil,
+        name: String? = nil,
+        certificate: String? = nil,
+        key: String? = nil,
+        isInsecure: Bool = false
+    ) async throws -> RedisError? {
         try await withClient("rediss://127.0.0.1:\(port)") { configuration in
             var tls = RedisConfiguration.TLS()
-            change(&tls)
+            tls.caCertificateFile = authority
+            tls.serverName = name
+            tls.certificateFile = certificate
+            tls.privateKeyFile = key
+            tls.verification = isInsecure ? .insecure : .full
             configuration.tls = tls
-        } _: { redis async throws in
+        } _: { redis in
             await redis.failure()
         }
     }
 
     @Test func `the server's certificate is checked, by the authority and the name that are told`() async throws {
         try await withServer { _, port, certificates async throws in
-            let authority = certificates.path("ca.pem")
-            #expect(
-                try await failure(port) {
-                    $0.caCertificateFile = authority
-                    $0.serverName = "redis.test"
-                } == nil
-            )
-            let wrong: [(inout RedisConfiguration.TLS) -> Void] = [
-                { $0.serverName = "redis.test" },
-                { $0.caCertificateFile = authority },
-                { $0.caCertificateFile = certificates.path("other-ca.pem") },
-                {
-                    $0.caCertificateFile = authority
-                    $0.serverName = "elsewhere.test"
-                },
-            ]
-            for (number, change) in wrong.enumerated() {
-                let error = try #require(try await failure(port, change), "case \(number)")
-                #expect(error.code == .connectionFailed)
-                #expect(error.message.contains("127.0.0.1:\(port)") && error.message.contains("TLS"))
+            let (right, wrong) = (certificates.path("ca.pem"), certificates.path("other-ca.pem"))
+            let trusted = try await failure(port, authority: right, name: "redis.test")
+            #expect(trusted == nil)
+            let unchecked = try await failure(port, isInsecure: true)
+            #expect(unchecked == nil)
+            for (authority, name) in [
+                (nil, "redis.test"), (wrong, "redis.test"), (right, "elsewhere.test"), (right, nil),
+            ] {
+                let error = try await failure(port, authority: authority, name: name)
+                #expect(error?.code == .connectionFailed)
+                let text = error?.message ?? ""
+                #expect(text.contains("127.0.0.1:\(port)") && text.contains("TLS"))
             }
-            #expect(try await failure(port) { $0.verification = .insecure } == nil)
         }
     }
 
     @Test func `a client's certificate is shown where it is asked for`() async throws {
         try await withServer(asksForCertificate: true) { _, port, certificates async throws in
             let authority = certificates.path("ca.pem")
-            #expect(
-                try await failure(port) {
-                    $0.caCertificateFile = authority
-                    $0.serverName = "redis.test"
-                    $0.certificateFile = certificates.path("client.pem")
-                    $0.privateKeyFile = certificates.path("client.key")
-                } == nil
+            let known = try await failure(
+                port,
+                authority: authority,
+                name: "redis.test",
+                certificate: certificates.path("client.pem"),
+                key: certificates.path("client.key")
             )
-            let error = try await failure(port) {
-                $0.caCertificateFile = authority
-                $0.serverName = "redis.test"
-            }
-            #expect(error?.code == .connectionFailed)
+            #expect(known == nil)
+            let unknown = try await failure(port, authority: authority, name: "redis.test")
+            #expect(unknown?.code == .connectionFailed)
         }
     }
 
     @Test func `TLS to a plain port and plain to a TLS port are told from other faults`() async throws {
         try await withServer { server, port, _ async throws in
-            let error = try #require(try await failure(server.port) { $0.verification = .insecure })
-            #expect(
-                error.code == .connectionFailed && error.message.contains("Does the server speak TLS on this port?")
-            )
-            try await withClient("redis://127.0.0.1:\(port)") { redis async throws in
-                let error = try #require(await redis.failure())
-                #expect(error.code == .connectionFailed && error.message.contains("rediss://"))
-            }
+            let error = try await failure(server.port, isInsecure: true)
+            #expect(error?.code == .connectionFailed)
+            #expect(error?.message.contains("Does the server speak TLS on this port?") == true)
+            let plain = try await withClient("redis://127.0.0.1:\(port)") { await $0.failure() }
+            #expect(plain?.code == .connectionFailed && plain?.message.contains("rediss://") == true)
         }
     }
 
     @Test func `a certificate that cannot be read is named`() async throws {
-        let error = try await failure(try RedisServer.freePort()) { $0.caCertificateFile = "/nowhere/ca.pem" }
+        let error = try await failure(try RedisServer.freePort(), authority: "/nowhere/ca.pem")
         #expect(error?.message.contains("caCertificateFile \"/nowhere/ca.pem\"") == true)
     }
 }
