@@ -47,7 +47,7 @@ final class FetchLoop: Sendable {
                 }
                 stock.dequeued(from: start, to: clock.now(), finished: pool.read { $0.finishedCount })
                 pool.setStockTarget(stock.target)
-                listen(to: exhausted(requests, tasks), watch)
+                listen(to: exhausted(requests, tasks, isWatched: watch.isLive), watch)
                 if retry.succeeded() { logger.info("taking tasks again") }
             } catch {
                 let delay = retry.failed()
@@ -84,7 +84,11 @@ final class FetchLoop: Sendable {
     }
 
     /// The queues that gave less than they were asked for, and how often each gave nothing.
-    private func exhausted(_ requests: [DequeueRequest], _ tasks: [LeasedTask]) -> [(queue: String, misses: Int)] {
+    private func exhausted(
+        _ requests: [DequeueRequest],
+        _ tasks: [LeasedTask],
+        isWatched: Bool
+    ) -> [(queue: String, misses: Int)] {
         var counts: [String: Int] = [:]
         if requests.count == 1 {
             counts[requests[0].queue] = tasks.count
@@ -94,7 +98,7 @@ final class FetchLoop: Sendable {
         return state.withLock { state in
             requests.compactMap { request in
                 let count = counts[request.queue] ?? 0
-                guard state.planner.received(count, for: request) else { return nil }
+                guard state.planner.received(count, for: request, isWatched: isWatched) else { return nil }
                 return (request.queue, state.planner.misses(request.queue))
             }
         }

@@ -57,11 +57,14 @@ struct FetchPlanner {
             .map { DequeueRequest(queue: queues[open[$0]].name, limit: shares[$0]) }
     }
 
-    /// Takes note of how many tasks a queue gave. Returns whether it is now known to be empty.
-    mutating func received(_ count: Int, for request: DequeueRequest) -> Bool {
+    /// Takes note of how many tasks a queue gave. Returns whether it is now taken to be empty.
+    ///
+    /// - Parameter isWatched: a signal will come if it is not. A broker may give fewer than it has, when they are large
+    ///   or many; without a signal only a queue that gave nothing is empty.
+    mutating func received(_ count: Int, for request: DequeueRequest, isWatched: Bool) -> Bool {
         guard let index = positions[request.queue] else { return false }
         queues[index].misses = count > 0 ? 0 : queues[index].misses + 1
-        guard count < request.limit else { return false }
+        guard isWatched ? count < request.limit : count == 0 else { return false }
         queues[index].isOpen = false
         queues[index].credit = 0
         return true

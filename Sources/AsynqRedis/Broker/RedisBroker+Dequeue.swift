@@ -58,7 +58,8 @@ extension RedisBroker {
         for start in stride(from: 0, to: items.count - width + 1, by: width) {
             guard let bytes = items[start + 1].buffer, let message = try? TaskMessage(decoding: bytes),
                 // One that names another task could never be finished.
-                message.queue == keys.queue, items[start].buffer?.readableBytesView.elementsEqual(message.id.utf8) == true
+                message.queue == keys.queue,
+                items[start].buffer?.readableBytesView.elementsEqual(message.id.utf8) == true
             else {
                 unreadable.append(items[start].string ?? "")
                 continue
