@@ -35,7 +35,7 @@ struct TestWorker {
                         throw error
                     }
                 case "stubborn":
-                    while true { try? await Task.sleep(for: .milliseconds(1)) }
+                    await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
                 default: break
                 }
                 say("end \(context.taskID)")

@@ -1,0 +1,244 @@
+import Asynq
+import AsynqRedis
+import Foundation
+import Logging
+import ServiceLifecycle
+import TestSupport
+import Testing
+
+/// Starting, idling and ending.
+struct LifecycleTests {
+    private let idle = ClosureHandler { _, _ in }
+
+    private func failure(of server: AsynqServer) async -> AsynqError? {
+        do {
+            try await server.run()
+            return nil
+        } catch {
+            return error as? AsynqError
+        }
+    }
+
+    @Test func `a Redis that cannot be used is an error at start, without the password`() async throws {
+        try await RedisServer.withServer(["--requirepass", "hunter2"]) { redis in
+            let closed = try RedisServer.freePort()
+            let cases = [
+                ("redis://:wrong@127.0.0.1:\(redis.port)", "wrong user or password"),
+                ("redis://127.0.0.1:\(redis.port)", "asks for a password"),
+                ("redis://:hunter2@127.0.0.1:\(redis.port)/99", "database 99"),
+                ("rediss://:hunter2@127.0.0.1:\(redis.port)", "TLS"),
+                ("redis://:hunter2@127.0.0.1:\(closed)", "connection refused"),
+            ]
+            for (uri, text) in cases {
+                let broker = try RedisBroker(uri, logger: .silent)
+                let server = AsynqServer(broker, handler: idle, configuration: configuration())
+                let error = await failure(of: server)
+                #expect(error?.code == .brokerUnavailable, "\(uri)")
+                let message = error?.message ?? ""
+                #expect(message.contains(text) && message.contains("127.0.0.1"), "\(message)")
+                #expect(!message.contains("hunter2") && !message.contains("wrong@"))
+                await broker.shutdown()
+            }
+        }
+    }
+
+    @Test func `a server runs once`() async throws {
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                let server = AsynqServer(broker, handler: idle, configuration: configuration())
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await server.run() }
+                    try await eventually("it runs") { try !redis.cli("KEYS", "asynq:servers:*").isEmpty }
+                    #expect(await failure(of: server)?.message.contains("running already") == true)
+                    server.shutdown()
+                    try await group.waitForAll()
+                }
+                #expect(await failure(of: server)?.code == .serverClosed)
+                #expect(try redis.cli("KEYS", "asynq:servers*") == "" && redis.cli("KEYS", "asynq:workers*") == "")
+            }
+        }
+    }
+
+    @Test func `settings that make no sense are refused with a sentence`() async throws {
+        let broker = try RedisBroker("redis://127.0.0.1:1", logger: .silent)
+        let cases: [(String, (inout AsynqServer.Configuration) -> Void)] = [
+            ("nothing to serve", { $0.queues = [:] }), ("nothing to serve", { $0.queues = ["low": 0] }),
+            ("blank", { $0.queues = [" ": 1] }), ("shutdownTimeout", { $0.shutdownTimeout = .seconds(-1) }),
+            ("heartbeatInterval", { $0.heartbeatInterval = .seconds(15) }),
+            ("taskCheckInterval", { $0.taskCheckInterval = .zero }), ("prefetchLimit", { $0.prefetchLimit = -1 }),
+            ("janitorBatchSize", { $0.janitorBatchSize = 0 }),
+        ]
+        for (text, change) in cases {
+            let server = AsynqServer(broker, handler: idle, configuration: configuration(change))
+            let error = await failure(of: server)
+            #expect(error?.code == .invalidArgument && error?.message.contains(text) == true, "\(text)")
+        }
+        await broker.shutdown()
+    }
+
+    @Test func `it ends with its task, after what it runs`() async throws {
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                let started = Recorder<Void>()
+                let handler = ClosureHandler { _, _ in
+                    started.add(())
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+                let server = AsynqServer(broker, handler: handler, configuration: configuration())
+                let running = Task { try await server.run() }
+                try await AsynqClient(broker).enqueue(AsynqTask("t"))
+                await started.wait(for: 1)
+                running.cancel()
+                try await running.value
+                #expect(try redis.isEmpty() && redis.cli("GET", "asynq:{default}:processed") == "1")
+            }
+        }
+    }
+
+    @Test func `it is a service among others`() async throws {
+        struct Trigger: Service {
+            let started: Recorder<Void>
+            func run() async throws { await started.wait(for: 1) }
+        }
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                let started = Recorder<Void>()
+                let handler = ClosureHandler { _, _ in started.add(()) }
+                let server = AsynqServer(broker, handler: handler, configuration: configuration())
+                try await AsynqClient(broker).enqueue(AsynqTask("t"))
+                let group = ServiceGroup(
+                    configuration: .init(
+                        services: [
+                            .init(service: server),
+                            .init(
+                                service: Trigger(started: started),
+                                successTerminationBehavior: .gracefullyShutdownGroup
+                            ),
+                        ],
+                        logger: .silent
+                    )
+                )
+                try await group.run()
+                #expect(try redis.isEmpty())
+            }
+        }
+    }
+
+    @Test func `an idle server is told of tasks, due times and cancellations, and need not ask`() async throws {
+        let events = Recorder<String>()
+        let settings = configuration {
+            // A poll would come too late for this test.
+            $0.taskCheckInterval = .seconds(3600)
+            $0.delayedTaskCheckInterval = .seconds(3600)
+        }
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                let handler = ClosureHandler { _, context in
+                    events.add(context.taskID)
+                    guard context.taskID == "hang" else { return }
+                    do {
+                        try await Task.sleep(for: .seconds(3600))
+                    } catch {
+                        events.add("cancelled")
+                        throw error
+                    }
+                }
+                try await withServer(broker, settings, handler: handler) { _ in
+                    // It listens on a connection of its own.
+                    try await eventually("it listens") {
+                        try redis.cli("PUBSUB", "NUMSUB", "asynq:cancel").hasSuffix("1")
+                    }
+                    let client = AsynqClient(broker)
+                    try await client.enqueue(AsynqTask("t", .taskID("a")))
+                    await events.wait(for: 1)
+                    try await client.enqueue(AsynqTask("t", .taskID("b"), .processIn(.milliseconds(300))))
+                    try await client.enqueue(AsynqTask("t", .taskID("c"), .processIn(.milliseconds(10))))
+                    await events.wait(for: 3)
+                    try await client.enqueue(AsynqTask("t", .taskID("hang")))
+                    await events.wait(for: 4)
+                    try await broker.cancel(taskID: "hang")
+                    await events.wait(for: 5)
+                    #expect(events.elements == ["a", "c", "b", "hang", "cancelled"])
+                }
+            }
+        }
+    }
+
+    @Test func `where Redis refuses to notify, the server polls`() async throws {
+        let acl = ["--user", "app", "on", ">pw", "~*", "&*", "+@all", "-client|tracking"]
+        try await RedisServer.withServer(acl) { redis in
+            let log = LogRecorder()
+            let broker = try RedisBroker("redis://app:pw@127.0.0.1:\(redis.port)", logger: log.logger)
+            let ran = Recorder<Void>()
+            let settings = configuration { $0.taskCheckInterval = .milliseconds(20) }
+            try await withServer(broker, settings, handler: ClosureHandler { _, _ in ran.add(()) }) { _ in
+                try await eventually("it is logged") {
+                    log.lines.contains { $0.contains("cannot be notified of new tasks") }
+                }
+                // More than one script takes, so that each look must go on until nothing is left.
+                let tasks = Array(repeating: AsynqTask("t"), count: 2000)
+                #expect(await AsynqClient(broker).enqueue(batch: tasks).allSatisfy { (try? $0.get()) != nil })
+                await ran.wait(for: 2000)
+            }
+            await broker.shutdown()
+        }
+    }
+
+    @Test func `the health check is told of pings that work and of those that do not`() async throws {
+        let pings = Recorder<Bool>()
+        let settings = configuration {
+            $0.healthCheckInterval = .milliseconds(20)
+            $0.healthCheck = { pings.add($0 == nil) }
+        }
+        try await withServer(settings) { _, _ in
+        } _: { _, redis async throws in
+            await pings.wait(for: 2)
+            #expect(pings.elements == [true, true])
+            redis.kill()
+            try await eventually("it fails") { pings.elements.last == false }
+            try await redis.start()
+            try await eventually("it works again") { pings.elements.last == true }
+        }
+    }
+
+    @Test func `completed tasks go when their retention is over`() async throws {
+        let settings = configuration {
+            $0.janitorInterval = .milliseconds(20)
+            $0.janitorBatchSize = 2
+        }
+        try await withServer(settings) { _, _ in
+        } _: { client, redis async throws in
+            for _ in 0..<5 { try await client.enqueue(AsynqTask("t", .retention(.seconds(1)))) }
+            try await eventually("all are done") { try redis.cli("GET", "asynq:{default}:processed") == "5" }
+            try await eventually("none is left") { try redis.isEmpty() && redis.count("completed") == 0 }
+        }
+    }
+
+    @Test func `queues are served by priority, or strictly one before the other`() async throws {
+        for isStrict in [false, true] {
+            let order = Recorder<String>()
+            try await RedisServer.withServer { redis in
+                try await withBroker(redis) { broker in
+                    let client = AsynqClient(broker)
+                    for queue in ["low", "high"] {
+                        let tasks = (0..<300).map { _ in AsynqTask("t", .queue(queue)) }
+                        _ = await client.enqueue(batch: tasks)
+                    }
+                    let settings = configuration(concurrency: 1, queues: ["high": 9, "low": 1]) {
+                        $0.strictPriority = isStrict
+                        $0.prefetchLimit = 0
+                    }
+                    try await withServer(
+                        broker,
+                        settings,
+                        handler: ClosureHandler { _, context in order.add(context.queue) }
+                    ) { _ in
+                        await order.wait(for: 600)
+                    }
+                }
+            }
+            let early = order.elements.prefix(100).count { $0 == "low" }
+            #expect(isStrict ? early == 0 : early == 10)
+        }
+    }
+}
