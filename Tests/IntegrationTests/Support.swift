@@ -68,9 +68,9 @@ extension RedisServer {
         return Int(try cli(isList ? "LLEN" : "ZCARD", "asynq:{\(queue)}:\(state)")) ?? -1
     }
 
-    /// Whether nothing is left of any task.
+    /// Whether no task waits or runs any more.
     func isEmpty(queue: String = "default") throws -> Bool {
-        try cli("KEYS", "asynq:{\(queue)}:t:*").isEmpty
+        try ["pending", "active", "scheduled", "retry"].allSatisfy { try count($0, queue: queue) == 0 }
     }
 
     /// What a task's message says, as far as it is text.

@@ -109,19 +109,11 @@ package final class RedisServer: Sendable {
         LiveProcesses.shared.remove(process.processIdentifier)
     }
 
-    /// What redis-cli answers to a command, one line a value.
+    /// What the server answers to a command, as redis-cli writes it into a pipe: one line a value.
     @discardableResult
     package func cli(_ arguments: String...) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["redis-cli", "-p", "\(port)"] + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+        var connection = try PlainConnection(port: port)
+        return try connection.run(arguments)
     }
 
     /// A loopback port that nobody listens on.
