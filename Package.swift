@@ -79,7 +79,11 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
-        .testTarget(name: "AsynqTests", dependencies: ["Asynq", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "AsynqTests",
+            dependencies: ["Asynq", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "RedisClientTests",
             dependencies: [

@@ -1,0 +1,73 @@
+import Testing
+
+@testable import Asynq
+
+/// Which queues are asked for how many tasks (spec 2, "Server").
+struct FetchPlannerTests {
+    private func total(_ planner: inout FetchPlanner, draws: Int, slots: Int) -> [String: Int] {
+        var total: [String: Int] = [:]
+        for _ in 0..<draws {
+            let requests = planner.draw(slots)
+            #expect(requests.reduce(0) { $0 + $1.limit } == slots)
+            for request in requests {
+                total[request.queue, default: 0] += request.limit
+                // All have tasks.
+                _ = planner.received(request.limit, for: request, isWatched: true)
+            }
+        }
+        return total
+    }
+
+    @Test(arguments: [1, 3, 10, 256])
+    func `while all have tasks each queue gets its share`(slots: Int) {
+        var planner = FetchPlanner(queues: ["critical": 6, "default": 3, "low": 1, "off": 0], strict: false)
+        #expect(planner.names == ["critical", "default", "low"])
+        let draws = 1000
+        let shares = total(&planner, draws: draws, slots: slots)
+        for (queue, share) in [("critical", 0.6), ("default", 0.3), ("low", 0.1)] {
+            let wanted = Double(draws * slots) * share
+            #expect(abs(Double(shares[queue] ?? 0) - wanted) <= 2, "\(queue)")
+        }
+    }
+
+    @Test func `the share of an empty queue goes to the others`() {
+        var planner = FetchPlanner(queues: ["a": 6, "b": 3, "c": 1], strict: false)
+        for request in planner.draw(10) where request.queue == "a" {
+            let isEmpty = planner.received(0, for: request, isWatched: true)
+            #expect(isEmpty)
+        }
+        let shares = total(&planner, draws: 100, slots: 8)
+        #expect(shares["a"] == nil && shares["b"] == 600 && shares["c"] == 200)
+        let isNews = planner.reopen("a")
+        #expect(isNews && total(&planner, draws: 1, slots: 10)["a"] == 6)
+    }
+
+    @Test func `strictly, a queue is served only when those above are empty`() {
+        var planner = FetchPlanner(queues: ["a": 3, "b": 2, "c": 1], strict: true)
+        #expect(planner.draw(5) == [DequeueRequest(queue: "a", limit: 5)])
+        _ = planner.received(2, for: DequeueRequest(queue: "a", limit: 5), isWatched: true)
+        #expect(planner.draw(3) == [DequeueRequest(queue: "b", limit: 3)])
+        _ = planner.reopen("a")
+        #expect(planner.draw(3) == [DequeueRequest(queue: "a", limit: 3)])
+    }
+
+    @Test func `a queue that gives less is empty, unless no signal would tell that it is not`() {
+        var planner = FetchPlanner(queues: ["a": 1], strict: false)
+        let request = DequeueRequest(queue: "a", limit: 1000)
+        let isEmptyUnwatched = planner.received(256, for: request, isWatched: false)
+        #expect(!isEmptyUnwatched && planner.hasOpenQueue)
+        let isEmptyWatched = planner.received(256, for: request, isWatched: true)
+        #expect(isEmptyWatched && !planner.hasOpenQueue)
+        planner.reopenAll()
+        #expect(planner.draw(0).isEmpty && planner.draw(1).count == 1)
+    }
+
+    @Test func `looks for nothing are counted until there is something`() {
+        var planner = FetchPlanner(queues: ["a": 1], strict: false)
+        let request = DequeueRequest(queue: "a", limit: 5)
+        for _ in 0..<3 { _ = planner.received(0, for: request, isWatched: true) }
+        #expect(planner.misses("a") == 3)
+        _ = planner.received(1, for: request, isWatched: true)
+        #expect(planner.misses("a") == 0)
+    }
+}
