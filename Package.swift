@@ -73,6 +73,12 @@ let package = Package(
             path: "Examples/Quickstart",
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "Readme",
+            dependencies: ["Asynq", "AsynqRedis"],
+            path: "Examples/Readme",
+            swiftSettings: settings
+        ),
         .target(
             name: "TestSupport",
             dependencies: [.product(name: "Logging", package: "swift-log")],

@@ -60,15 +60,20 @@ final class FakeServer: Sendable {
 
     var uri: String { "redis://127.0.0.1:\(port)" }
 
-    /// - Parameter answer: to a command and its arguments.
+    /// - Parameters:
+    ///   - readsAfterHello: off: reads nothing any more once it has answered the first command.
+    ///   - answer: to a command and its arguments.
     static func withServer<Value>(
+        readsAfterHello: Bool = true,
         _ answer: @escaping @Sendable ([String]) -> Answer,
         _ body: (FakeServer) async throws -> Value
     ) async throws -> Value {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Handler(answer: answer))
+                    try channel.pipeline.syncOperations.addHandler(
+                        Handler(readsAfterHello: readsAfterHello, answer: answer)
+                    )
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -90,7 +95,10 @@ final class FakeServer: Sendable {
         private let answer: @Sendable ([String]) -> Answer
         private var parser = RESPParser()
 
-        init(answer: @escaping @Sendable ([String]) -> Answer) {
+        private let readsAfterHello: Bool
+
+        init(readsAfterHello: Bool, answer: @escaping @Sendable ([String]) -> Answer) {
+            self.readsAfterHello = readsAfterHello
             self.answer = answer
         }
 
@@ -105,6 +113,13 @@ final class FakeServer: Sendable {
                     context.close(promise: nil)
                     return
                 }
+            }
+        }
+
+        func channelReadComplete(context: ChannelHandlerContext) {
+            guard !readsAfterHello else { return }
+            context.channel.setOption(.autoRead, value: false).assumeIsolated().whenFailure { _ in
+                context.close(promise: nil)
             }
         }
 

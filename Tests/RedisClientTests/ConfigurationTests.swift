@@ -89,6 +89,7 @@ struct ConfigurationTests {
         #expect(refuses { $0.maxInFlight = 0 })
         #expect(refuses { $0.dialTimeout = .zero })
         #expect(refuses { $0.readTimeout = .zero })
+        #expect(refuses { $0.writeTimeout = .zero })
         #expect(
             refuses {
                 $0.tls = .init()

@@ -75,6 +75,26 @@ struct OddServerTests {
         }
     }
 
+    @Test func `a server that takes nothing more is given up`() async throws {
+        // The kernel takes what fits its buffers, and no more.
+        try await FakeServer.withServer(readsAfterHello: false) { _ in
+            .bytes(FakeServer.hello)
+        } _: {
+            server async throws in
+            try await withClient(server.uri) {
+                $0.writeTimeout = .milliseconds(100)
+                $0.readTimeout = .seconds(3600)
+            } _: { redis in
+                var builder = RESPCommandBuilder(name: "SET", argumentCount: 2)
+                builder.append("k")
+                builder.append([UInt8](repeating: 1, count: 64 << 20))
+                let reply = await redis.execute([builder.finish()], to: .any)[0]
+                let error = #expect(throws: RedisError.self) { try reply.get() }
+                #expect(error?.code == .commandTimedOut && error?.message.contains("taken nothing") == true)
+            }
+        }
+    }
+
     @Test func `a connection that breaks in the middle of a reply fails that command, and not the next`() async throws {
         try await FakeServer.withServer { command in
             switch command[0] {

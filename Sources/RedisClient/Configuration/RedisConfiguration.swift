@@ -48,9 +48,11 @@ public struct RedisConfiguration: Sendable {
     public var tls: TLS?
     /// How long connecting may take, with TLS and log-in, and how long a command waits for a connection. Default: 5 s.
     public var dialTimeout = Duration.seconds(5)
-    /// How long an answer may take before the connection is given up as dead. Default: 3 s, and one more for each 16 MiB
-    /// on the way.
+    /// How long an answer may take before the connection is given up as dead: from the moment at which something was
+    /// last sent or received. Default: 3 s.
     public var readTimeout = Duration.seconds(3)
+    /// How long the network may take no more of what is to be sent before the connection is given up. Default: 3 s.
+    public var writeTimeout = Duration.seconds(3)
     /// How many connections carry commands. More than one helps only where large payloads hold up small ones.
     /// Default: 1.
     public var poolSize = 1
@@ -73,6 +75,7 @@ public struct RedisConfiguration: Sendable {
         try require(maxInFlight > 0, "maxInFlight must be at least 1")
         try require(dialTimeout > .zero, "dialTimeout must be more than zero")
         try require(readTimeout > .zero, "readTimeout must be more than zero")
+        try require(writeTimeout > .zero, "writeTimeout must be more than zero")
         try require(
             (tls?.certificateFile == nil) == (tls?.privateKeyFile == nil),
             "a client certificate needs both certificateFile and privateKeyFile"

@@ -8,18 +8,21 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Commands up to this size are copied together into one write; larger ones are written as they are.
     private static let smallCommand = 16 << 10
+    /// Large ones are written in pieces of this size, so that progress can be seen.
+    private static let pieceSize = 1 << 20
 
     private let readTimeout: Duration
+    private let writeTimeout: Duration
     private let onPush: (@Sendable (RedisPush) -> Void)?
     private var onClosed: ((RedisChannelHandler) -> Void)?
     private var context: ChannelHandlerContext?
     private var parser = RESPParser()
     private var pipeline = ReplyPipeline()
-    /// When something was last received, or sent while nothing was awaited.
+    /// When something was last received or written out, or sent while nothing was awaited.
     private var lastProgress = NIODeadline.now()
-    /// Bytes sent since then: each takes its time.
-    private var bytesSent = 0
-    private var readTimer: Scheduled<Void>?
+    /// Writes that the network has not taken yet.
+    private var unwritten = 0
+    private var timer: Scheduled<Void>?
     /// Why the connection ended, if it did by our doing or by an error.
     private(set) var failure: RedisError?
     /// Whether a TLS handshake has been completed.
@@ -29,10 +32,12 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     init(
         readTimeout: Duration,
+        writeTimeout: Duration,
         onPush: (@Sendable (RedisPush) -> Void)?,
         onClosed: @escaping (RedisChannelHandler) -> Void
     ) {
         self.readTimeout = readTimeout
+        self.writeTimeout = writeTimeout
         self.onPush = onPush
         self.onClosed = onClosed
     }
@@ -47,18 +52,19 @@ final class RedisChannelHandler: ChannelInboundHandler {
             onAnswered?(requests.count)
             return
         }
-        if pipeline.isEmpty {
-            lastProgress = .now()
-            bytesSent = 0
-        }
+        if pipeline.isEmpty { lastProgress = .now() }
         var small = ByteBuffer()
         for request in requests {
             pipeline.send(request)
             for command in request.commands {
-                bytesSent += command.encoded.readableBytes
                 if command.encoded.readableBytes > Self.smallCommand {
-                    flush(&small, context)
-                    context.write(wrapOutboundOut(command.encoded), promise: nil)
+                    write(&small, context)
+                    var rest = command.encoded
+                    while rest.readableBytes > 0,
+                        var piece = rest.readSlice(length: min(rest.readableBytes, Self.pieceSize))
+                    {
+                        write(&piece, context)
+                    }
                 } else if small.readableBytes == 0 {
                     small = command.encoded
                 } else {
@@ -66,14 +72,20 @@ final class RedisChannelHandler: ChannelInboundHandler {
                 }
             }
         }
-        flush(&small, context)
+        write(&small, context)
         context.flush()
-        scheduleReadTimer()
+        scheduleTimer()
     }
 
-    private func flush(_ buffer: inout ByteBuffer, _ context: ChannelHandlerContext) {
+    private func write(_ buffer: inout ByteBuffer, _ context: ChannelHandlerContext) {
         guard buffer.readableBytes > 0 else { return }
-        context.write(wrapOutboundOut(buffer), promise: nil)
+        unwritten += 1
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { [self] _ in
+            unwritten -= 1
+            lastProgress = .now()
+        }
+        context.write(wrapOutboundOut(buffer), promise: promise)
         buffer = ByteBuffer()
     }
 
@@ -82,7 +94,6 @@ final class RedisChannelHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard failure == nil else { return }
         lastProgress = .now()
-        bytesSent = 0
         parser.append(unwrapInboundIn(data))
         do throws(RESPParser.Failure) {
             while let value = try parser.next() { perform(pipeline.receive(value)) }
@@ -104,22 +115,22 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     // MARK: Time-out
 
-    /// One timer a connection: while replies are awaited something must come within the time-out.
-    private func scheduleReadTimer() {
-        guard readTimer == nil, !pipeline.isEmpty, let context else { return }
-        readTimer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+    /// One timer a connection: while replies are awaited something must go out or come in within the time-out.
+    private func scheduleTimer() {
+        guard timer == nil, !pipeline.isEmpty, let context else { return }
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self else { return }
-            readTimer = nil
-            if !pipeline.isEmpty, deadline <= .now() {
-                close(RedisError(.commandTimedOut, "no answer from Redis within \(readTimeout)"))
-            } else {
-                scheduleReadTimer()
-            }
+            timer = nil
+            guard !pipeline.isEmpty, deadline <= .now() else { return scheduleTimer() }
+            let what =
+                unwritten > 0
+                ? "Redis has taken nothing for \(writeTimeout)" : "no answer from Redis within \(readTimeout)"
+            close(RedisError(.commandTimedOut, what))
         }
     }
 
     private var deadline: NIODeadline {
-        lastProgress + TimeAmount(readTimeout) + .seconds(Int64(bytesSent >> 24))
+        lastProgress + TimeAmount(unwritten > 0 ? writeTimeout : readTimeout)
     }
 
     // MARK: Ending
@@ -148,7 +159,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        readTimer?.cancel()
+        timer?.cancel()
         let requests = pipeline.removeAll()
         let error = failure ?? RedisError(.connectionLost, "the server closed the connection")
         failure = error

@@ -33,6 +33,7 @@ struct RedisDialer {
                 let tls = try configuration.tls.map { try $0.clientHandler(for: endpoint) }
                 let handler = RedisChannelHandler(
                     readTimeout: configuration.readTimeout,
+                    writeTimeout: configuration.writeTimeout,
                     onPush: onPush,
                     onClosed: onClosed
                 )
