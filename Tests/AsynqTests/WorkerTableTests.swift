@@ -31,8 +31,24 @@ struct WorkerTableTests {
         let tickets = table.admit(tasks(5), dequeuedAt: 0, now: 0)
         #expect(tickets.map(\.task.message.id) == ["0", "1"])
         #expect(table.running == 2 && table.stockCount == 3)
-        // More than half of the stock is there: nothing is asked for yet.
+        #expect(table.demand == 1)
+        _ = table.admit([task("5")], dequeuedAt: 0, now: 0)
+        // More than three quarters of the stock are there: nothing is asked for yet.
         #expect(table.demand == 0)
+    }
+
+    @Test func `what has been asked for is not asked for again`() {
+        var table = WorkerTable(concurrency: 4)
+        table.request(3)
+        #expect(table.demand == 1)
+        table.request(1)
+        #expect(table.demand == 0)
+        table.stockTarget = 8
+        #expect(table.demand == 8)
+        // Three have come, and all four places are asked for no longer.
+        _ = table.admit(tasks(3), dequeuedAt: 0, now: 0)
+        table.answered(4)
+        #expect(table.demand == 9)
     }
 
     @Test func `a worker goes on with the stock, and its outcomes are stored once`() {

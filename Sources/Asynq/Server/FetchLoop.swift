@@ -2,12 +2,29 @@ import Logging
 import Synchronization
 
 /// Takes tasks from the broker as places become free: asks all open queues in one round trip, and sleeps while there is
-/// no room or no queue that may have tasks.
+/// no room or no queue that may have tasks. Where handlers are short two round trips overlap, so that the broker works
+/// on the next tasks while the last ones are read.
 final class FetchLoop: Sendable {
     private struct State {
         var planner: FetchPlanner
+        var stock: StockController
+        var retry = Backoff()
+        /// Not to ask again before then.
+        var pausedUntil = Int64.min
+        var inFlight = 0
         var isStopped = false
     }
+
+    private enum Step {
+        case ask([DequeueRequest])
+        case wait
+        case pause(Duration)
+        case end
+    }
+
+    /// The most tasks to ask for in one round trip: what a broker gives at once.
+    private static let batch = 256
+    private static let maxInFlight = 2
 
     private let state: Mutex<State>
     private let broker: any Broker
@@ -15,48 +32,75 @@ final class FetchLoop: Sendable {
     private let runner: AttemptRunner
     private let clock: LoopClock
     private let logger: Logger
-    private let prefetchLimit: Int
 
     init(planner: FetchPlanner, runner: AttemptRunner) {
-        state = Mutex(State(planner: planner))
+        let stock = StockController(limit: runner.configuration.prefetchLimit)
+        state = Mutex(State(planner: planner, stock: stock))
         broker = runner.broker
         pool = runner.pool
         clock = runner.clock
         logger = runner.configuration.logger
-        prefetchLimit = runner.configuration.prefetchLimit
         self.runner = runner
     }
 
     /// Runs until ``stop()``. Not by cancellation: that could lose the answer to a dequeue, and the tasks in it.
     func run(watch: any BrokerWatch) async {
-        var stock = StockController(limit: prefetchLimit)
-        var retry = Backoff()
-        while true {
-            let (isStopped, requests) = plan()
-            if isStopped { return }
-            if requests.isEmpty {
-                await pool.roomChanged.wait()
-                continue
-            }
-            let start = clock.now()
-            do {
-                let tasks = try await broker.dequeue(requests)
-                pool.admit(tasks, dequeuedAt: start) { ticket in
-                    // Unstructured, because a handler that ignores its cancellation must not hold up the server.
-                    Task { await runner.work(ticket) }
+        await withDiscardingTaskGroup { group in
+            while true {
+                switch next() {
+                case .ask(let requests): group.addTask { await self.fetch(requests, watch) }
+                case .wait: await pool.roomChanged.wait()
+                case .pause(let duration): await pool.roomChanged.wait(upTo: duration, clock)
+                case .end: return
                 }
-                stock.dequeued(from: start, to: clock.now(), finished: pool.read { $0.finishedCount })
-                pool.setStockTarget(stock.target)
-                listen(to: exhausted(requests, tasks, isWatched: watch.isLive), watch)
-                if retry.succeeded() { logger.info("taking tasks again") }
-            } catch {
-                let delay = retry.failed()
-                if retry.isFirst {
-                    logger.error("cannot take tasks; trying again", metadata: ["error": "\(error)"])
-                }
-                await pool.roomChanged.wait(upTo: delay, clock)
             }
         }
+    }
+
+    private func next() -> Step {
+        let demand = min(Self.batch, pool.read { $0.demand })
+        let now = clock.now()
+        let step = state.withLock { state -> Step in
+            if state.isStopped { return .end }
+            if state.pausedUntil > now { return .pause(.nanoseconds(state.pausedUntil - now)) }
+            guard state.inFlight < Self.maxInFlight else { return .wait }
+            let requests = state.planner.draw(demand)
+            if requests.isEmpty { return .wait }
+            state.inFlight += 1
+            return .ask(requests)
+        }
+        // Only this loop asks, so the demand is still there.
+        if case .ask(let requests) = step { pool.request(requests.total) }
+        return step
+    }
+
+    /// One round trip.
+    private func fetch(_ requests: [DequeueRequest], _ watch: any BrokerWatch) async {
+        let start = clock.now()
+        do {
+            let tasks = try await broker.dequeue(requests)
+            pool.admit(tasks, dequeuedAt: start) { ticket in
+                // Unstructured, because a handler that ignores its cancellation must not hold up the server.
+                Task { [runner] in await runner.work(ticket) }
+            }
+            let finished = pool.read { $0.finishedCount }
+            let (target, isBack) = state.withLock { state in
+                state.inFlight -= 1
+                state.stock.dequeued(from: start, to: clock.now(), finished: finished)
+                return (state.stock.target, state.retry.succeeded())
+            }
+            pool.setStockTarget(target)
+            listen(to: exhausted(requests, tasks, isWatched: watch.isLive), watch)
+            if isBack { logger.info("taking tasks again") }
+        } catch {
+            let isFirst = state.withLock { state in
+                state.inFlight -= 1
+                state.pausedUntil = clock.now() + state.retry.failed().nanosecondsClamped
+                return state.retry.isFirst
+            }
+            if isFirst { logger.error("cannot take tasks; trying again", metadata: ["error": "\(error)"]) }
+        }
+        pool.answered(requests.total)
     }
 
     /// Takes no more tasks. ``run(watch:)`` returns when those on the way have been handed back.
@@ -74,13 +118,6 @@ final class FetchLoop: Sendable {
     func reopenAll() {
         state.withLock { $0.planner.reopenAll() }
         pool.roomChanged.notify()
-    }
-
-    private func plan() -> (isStopped: Bool, requests: [DequeueRequest]) {
-        let demand = pool.read { $0.demand }
-        return state.withLock { state in
-            state.isStopped ? (true, []) : (false, state.planner.draw(demand))
-        }
     }
 
     /// The queues that gave less than they were asked for, and how often each gave nothing.
@@ -136,4 +173,8 @@ final class FetchLoop: Sendable {
             }
         }
     }
+}
+
+extension [DequeueRequest] {
+    fileprivate var total: Int { reduce(0) { $0 + $1.limit } }
 }

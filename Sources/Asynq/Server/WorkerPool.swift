@@ -32,6 +32,15 @@ final class WorkerPool: Sendable {
         table.withLock { $0.stockTarget = target }
     }
 
+    func request(_ count: Int) {
+        table.withLock { $0.request(count) }
+    }
+
+    func answered(_ count: Int) {
+        table.withLock { $0.answered(count) }
+        roomChanged.notify()
+    }
+
     /// Takes over dequeued tasks: `start` makes a worker for each that is to run now.
     func admit(_ tasks: [LeasedTask], dequeuedAt: Int64, start: (WorkerTable.Ticket) -> Task<Void, Never>) {
         let now = clock.now()

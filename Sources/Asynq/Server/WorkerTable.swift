@@ -87,6 +87,8 @@ struct WorkerTable {
     /// How many tasks to hold in stock.
     var stockTarget = 0
     private(set) var running = 0
+    /// How many tasks have been asked for and not come yet.
+    private(set) var requested = 0
     /// How many outcomes are not stored yet.
     private(set) var unstored = 0
     /// How many handlers have ended since the start.
@@ -101,14 +103,21 @@ struct WorkerTable {
 
     var stockCount: Int { stock.count }
 
-    /// How many more tasks to take now.
+    /// How many more tasks to ask for now, beyond those that have been asked for.
     var demand: Int {
         guard isAccepting, unstored < maxUnstored else { return 0 }
         let free = concurrency - running
-        // Only when half of the stock is used up, so that what is asked for is a batch.
-        if free == 0, stock.count * 2 > stockTarget { return 0 }
-        return free + max(0, stockTarget - stock.count)
+        let wanted = free + max(0, stockTarget - stock.count) - requested
+        // Only when a quarter of the stock is used up, so that what is asked for is a batch.
+        if requested >= free, (stock.count + requested - free) * 4 > stockTarget * 3 { return 0 }
+        return max(0, wanted)
     }
+
+    /// So many tasks have been asked for.
+    mutating func request(_ count: Int) { requested += count }
+
+    /// An answer has come, or failed to.
+    mutating func answered(_ count: Int) { requested -= count }
 
     // MARK: Taking tasks
 

@@ -20,8 +20,8 @@ struct EncodedTask: Sendable {
 }
 
 /// Puts what many callers enqueue to one queue into common scripts. Nobody waits on purpose: while fewer than
-/// ``maxInFlight`` scripts are on their way a caller's tasks go at once; those that come meanwhile go together with the
-/// next.
+/// ``maxInFlight`` scripts are on their way a caller's tasks go in the next turn of the event loop, with those that come
+/// until then; others go together as soon as a script is answered.
 final class EnqueueBatcher: Sendable {
     /// One caller's tasks.
     private final class Job: Sendable {
@@ -90,24 +90,22 @@ final class EnqueueBatcher: Sendable {
     }
 
     private func add(_ job: Job) {
-        let jobs = state.withLock { state -> [Job]? in
+        let isToSend = state.withLock { state in
             state.waiting.append(job)
-            guard state.inFlight < Self.maxInFlight else { return nil }
+            guard state.inFlight < Self.maxInFlight else { return false }
             state.inFlight += 1
-            return state.waiting.takeAll()
+            return true
         }
-        if let jobs { send(jobs) }
+        if isToSend { scripts.redis.inNextTurn(for: .key(keys.base)) { [self] in sendWaiting() } }
     }
 
-    private func sent() {
-        let jobs = state.withLock { state -> [Job]? in
-            guard !state.waiting.isEmpty else {
-                state.inFlight -= 1
-                return nil
-            }
+    /// Uses one of ``maxInFlight`` places for what waits, or frees it.
+    private func sendWaiting() {
+        let jobs = state.withLock { state -> [Job] in
+            if state.waiting.isEmpty { state.inFlight -= 1 }
             return state.waiting.takeAll()
         }
-        if let jobs { send(jobs) }
+        if !jobs.isEmpty { send(jobs) }
     }
 
     private func send(_ jobs: [Job]) {
@@ -129,7 +127,7 @@ final class EnqueueBatcher: Sendable {
                 // Both must have been stored.
                 results += self.results(of: chunk, replies[0].flatMap { _ in reply })
             }
-            sent()
+            sendWaiting()
             var start = 0
             for job in jobs {
                 job.complete(Array(results[start..<start + job.tasks.count]))

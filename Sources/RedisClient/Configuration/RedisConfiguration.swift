@@ -49,7 +49,7 @@ public struct RedisConfiguration: Sendable {
     /// How long connecting may take, with TLS and log-in, and how long a command waits for a connection. Default: 5 s.
     public var dialTimeout = Duration.seconds(5)
     /// How long an answer may take before the connection is given up as dead: from the moment at which something was
-    /// last sent or received. Default: 3 s.
+    /// last sent or received, and a second more for each 16 MiB that were sent. Default: 3 s.
     public var readTimeout = Duration.seconds(3)
     /// How long the network may take no more of what is to be sent before the connection is given up. Default: 3 s.
     public var writeTimeout = Duration.seconds(3)

@@ -20,6 +20,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private var pipeline = ReplyPipeline()
     /// When something was last received or written out, or sent while nothing was awaited.
     private var lastProgress = NIODeadline.now()
+    /// Bytes sent since something was received: the server must read and store them before it can answer.
+    private var bytesSent = 0
     /// Writes that the network has not taken yet.
     private var unwritten = 0
     private var timer: Scheduled<Void>?
@@ -52,7 +54,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
             onAnswered?(requests.count)
             return
         }
-        if pipeline.isEmpty { lastProgress = .now() }
+        if pipeline.isEmpty {
+            lastProgress = .now()
+            bytesSent = 0
+        }
         var small = ByteBuffer()
         for request in requests {
             pipeline.send(request)
@@ -80,6 +85,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private func write(_ buffer: inout ByteBuffer, _ context: ChannelHandlerContext) {
         guard buffer.readableBytes > 0 else { return }
         unwritten += 1
+        bytesSent += buffer.readableBytes
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { [self] _ in
             unwritten -= 1
@@ -94,6 +100,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard failure == nil else { return }
         lastProgress = .now()
+        bytesSent = 0
         parser.append(unwrapInboundIn(data))
         do throws(RESPParser.Failure) {
             while let value = try parser.next() { perform(pipeline.receive(value)) }
@@ -130,7 +137,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     private var deadline: NIODeadline {
-        lastProgress + TimeAmount(unwritten > 0 ? writeTimeout : readTimeout)
+        unwritten > 0
+            ? lastProgress + TimeAmount(writeTimeout)
+            : lastProgress + TimeAmount(readTimeout) + .seconds(Int64(bytesSent >> 24))
     }
 
     // MARK: Ending

@@ -56,6 +56,11 @@ package final class RedisLane: Sendable {
         eventLoop.execute { core.value.open() }
     }
 
+    /// Calls `body` in the next turn of the event loop.
+    func inNextTurn(_ body: @escaping @Sendable () -> Void) {
+        eventLoop.execute(body)
+    }
+
     /// Sends commands together. Their replies come in order, on the event loop; an error reply is a failure of its
     /// command alone.
     @discardableResult

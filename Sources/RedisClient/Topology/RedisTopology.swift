@@ -19,6 +19,10 @@ package protocol RedisTopology: Sendable {
         completion: @escaping RedisRequest.Completion
     ) -> RedisRequest
 
+    /// Calls `body` in the next turn of the event loop that carries commands for a route: what it submits goes out in that
+    /// turn, so that until then more can join.
+    func inNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void)
+
     /// A connection of its own to the node of a route, for what the server sends unasked. To be opened by the caller.
     func makeListener(
         for route: RedisRoute,

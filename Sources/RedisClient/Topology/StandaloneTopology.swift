@@ -29,6 +29,10 @@ final class StandaloneTopology: RedisTopology {
         lane.submit(commands, completion: completion)
     }
 
+    func inNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
+        lanes[0].inNextTurn(body)
+    }
+
     private var lane: RedisLane {
         guard lanes.count > 1 else { return lanes[0] }
         return lanes[turn.wrappingAdd(1, ordering: .relaxed).newValue & Int.max % lanes.count]
