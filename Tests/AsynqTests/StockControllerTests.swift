@@ -33,4 +33,14 @@ struct StockControllerTests {
         #expect(target(finishedPerTrip: 10_000, limit: 7) == 7)
         #expect(target(finishedPerTrip: 10_000, limit: 0) == 0)
     }
+
+    @Test func `handlers that have become long have no stock before they are short again`() {
+        var controller = StockController(limit: 256)
+        controller.dequeued(from: 0, to: 1_000_000, finished: 1000)
+        #expect(controller.target > 100)
+        controller.stalled()
+        #expect(controller.target == 0)
+        controller.dequeued(from: 200_000_000, to: 201_000_000, finished: 1001)
+        #expect(controller.target == 0)
+    }
 }

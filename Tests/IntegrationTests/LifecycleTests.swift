@@ -184,6 +184,31 @@ struct LifecycleTests {
         }
     }
 
+    @Test func `tasks that are held ready are given back when handlers become long`() async throws {
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                let (quick, slow, release) = (Recorder<Void>(), Recorder<Void>(), Recorder<Void>())
+                let handler = ClosureHandler { task, _ in
+                    guard task.type == "slow" else { return quick.add(()) }
+                    slow.add(())
+                    await release.wait(for: 1)
+                }
+                var tasks = Array(repeating: AsynqTask("quick"), count: 2000)
+                tasks.insert(AsynqTask("slow"), at: 1000)
+                #expect(await AsynqClient(broker).enqueue(batch: tasks).allSatisfy { (try? $0.get()) != nil })
+                try await withServer(broker, configuration(concurrency: 1), handler: handler) { _ in
+                    await slow.wait(for: 1)
+                    // The first server is busy; what it held ready is there for another.
+                    try await withServer(broker, configuration(concurrency: 1), handler: handler) { _ in
+                        await quick.wait(for: 2000)
+                        release.add(())
+                    }
+                }
+                #expect(try redis.isEmpty() && redis.cli("GET", "asynq:{default}:failed") == "")
+            }
+        }
+    }
+
     @Test func `the health check is told of pings that work and of those that do not`() async throws {
         let pings = Recorder<Bool>()
         let settings = configuration {

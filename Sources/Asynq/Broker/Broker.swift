@@ -25,6 +25,9 @@ public protocol Broker: Sendable {
 
     /// Takes up to `limit` tasks from each of the queues, oldest first, and leases them to the caller. A paused queue
     /// gives none. What cannot be decoded is moved aside and logged, and never given out.
+    ///
+    /// May give fewer than there are, where they are many or large. Does not end early when the caller is cancelled: the
+    /// tasks in an answer that nobody reads would wait for the end of their leases.
     func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask]
 
     /// Ends attempts. Results are in the order of the requests.

@@ -168,7 +168,10 @@ final class FetchLoop: Sendable {
             while !Task.isCancelled, pool.read({ $0.stockCount }) > 0 {
                 try? await clock.sleep(.milliseconds(100))
                 let now = pool.read { $0.finishedCount }
-                if now == finished { pool.handBackStock() }
+                if now == finished {
+                    state.withLock { $0.stock.stalled() }
+                    pool.handBackStock()
+                }
                 finished = now
             }
         }
