@@ -2,9 +2,18 @@
 
 local call = redis.call
 
--- Takes wanted ids out of one end of the active list: reads the end, and writes back what is to stay. Only where most of
--- it goes; otherwise the list is left as it is.
--- `taken`: id → false if it is wanted; becomes true. `size`: how far to look. Returns how many were taken.
+-- How far from an end of the active list to look for an id, beyond as many as are wanted.
+local reach = 1024
+
+-- How far an id is from an end of the active list, counted from 1; nil if it is not near.
+local function distance(active, id, length, wanted, is_right)
+  local at = call('LPOS', active, id, 'RANK', is_right and -1 or 1, 'MAXLEN', wanted + reach)
+  return at and (is_right and length - at or at + 1)
+end
+
+-- Takes wanted ids out of one end of the active list: reads so many and writes back what is to stay, unless that is by far
+-- the most.
+-- `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
 local function sweep(active, taken, size, is_right)
   local ids = call('LRANGE', active, is_right and -size or 0, is_right and -1 or size - 1)
   local length, kept, kept_count = #ids, {}, 0
@@ -16,7 +25,7 @@ local function sweep(active, taken, size, is_right)
       kept[kept_count] = id
     end
   end
-  if kept_count * 2 > length then
+  if kept_count > 4 * (length - kept_count) + 64 then
     return 0
   end
   for i = 1, length do
@@ -36,33 +45,43 @@ end
 -- Returns a table: id → true for those taken; and how many these are.
 --
 -- LREM walks the list up to the id, which in a long list is slow. Most ids are near an end: tasks that have run long at
--- the right, those just taken at the left.
+-- the right, those just taken at the left. Tasks that end together were mostly taken together, and lie together.
 local function leave_active(active, lease, ids, expired_before)
   local scores = call('ZMSCORE', lease, unpack(ids))
-  local n, taken, wanted, done = #ids, {}, 0, 0
+  local n, taken, wanted, done, first = #ids, {}, 0, 0, nil
   for i = 1, n do
     local score = scores[i]
     if score and (expired_before == 0 or tonumber(score) <= expired_before) and taken[ids[i]] == nil then
       taken[ids[i]] = false
       wanted = wanted + 1
+      first = first or ids[i]
     end
   end
+  local length, is_right = call('LLEN', active), true
   if wanted >= 8 then
-    done = sweep(active, taken, wanted + 64, true)
-    if done < wanted then
-      done = done + sweep(active, taken, wanted + 64, false)
+    local far = distance(active, first, length, wanted, true)
+    if far then
+      -- The first to end is as a rule the oldest: the others lie before it.
+      done = sweep(active, taken, far + wanted + 64, true)
+    else
+      is_right = false
+      far = distance(active, first, length, wanted, false)
+      if far then
+        done = sweep(active, taken, far + 64, false)
+      end
     end
   end
   if done < wanted then
-    local is_long, from_right = call('LLEN', active) > 256, true
     for i = 1, n do
       local id = ids[i]
       if taken[id] == false then
         -- The end that had the last one is looked at first.
-        if is_long and not call('LPOS', active, id, 'RANK', from_right and -1 or 1, 'MAXLEN', 128) then
-          from_right = not from_right
+        if length > reach and not distance(active, id, length, 0, is_right) then
+          if distance(active, id, length, 0, not is_right) then
+            is_right = not is_right
+          end
         end
-        if call('LREM', active, from_right and -1 or 1, id) == 1 then
+        if call('LREM', active, is_right and -1 or 1, id) == 1 then
           taken[id] = true
           done = done + 1
         else
