@@ -73,18 +73,41 @@ struct RESPParserTests {
 
     @Test(
         arguments: [
-            "x\r\n", "\r\n", ":1a\r\n", ":\r\n", ":9223372036854775808\r\n", ":--1\r\n", "$abc\r\n", "$-2\r\n",
-            "$1\r\nxy\r\n", "=3\r\ntxt\r\n", "=2\r\nab\r\n", "#x\r\n", "_x\r\n", ",one\r\n", "*-2\r\n", "%-1\r\n",
-            "~-1\r\n",
-            "+no carriage return\n", "*1\r\n?\r\n", ">-1\r\n", "!-1\r\n", "HTTP/1.1 400 Bad Request\r\n",
+            ("x\r\n", "byte 120, which is no type"), ("\r\n", "a line is empty"),
+            (":1a\r\n", "something else than digits"),
+            (":\r\n", "no digits"), (":-\r\n", "no digits"), (":9223372036854775808\r\n", "does not fit 64 bits"),
+            (":-9223372036854775809\r\n", "does not fit 64 bits"), (":99999999999999999999\r\n", "does not fit"),
+            (":--1\r\n", "something else than digits"), ("$abc\r\n", "something else than digits"),
+            ("$?\r\n", "something else than digits"), ("$-2\r\n", "a string has a negative length"),
+            ("!-1\r\n", "a string has a negative length"), ("=-1\r\n", "a string has a negative length"),
+            ("$1\r\nxy\r\n", "does not end where its length says"),
+            ("$1\r\nx\n\r", "does not end where its length says"),
+            ("=3\r\ntxt\r\n", "a verbatim string has no format"), ("=4\r\ntxt;\r\n", "a verbatim string has no format"),
+            ("=2\r\nab\r\n", "a verbatim string has no format"), ("#x\r\n", "neither t nor f"),
+            ("#\r\n", "neither t nor f"), ("_x\r\n", "a null has content"), (",one\r\n", "a double is not a number"),
+            (",\r\n", "a double is not a number"), ("*-2\r\n", "an aggregate has a negative length"),
+            ("%-1\r\n", "negative length"), ("~-1\r\n", "negative length"), (">-1\r\n", "negative length"),
+            ("|-1\r\n", "negative length"), ("+no carriage return\n", "does not end with CR LF"),
+            ("\n", "does not end with CR LF"), ("*1\r\n?\r\n", "byte 63, which is no type"),
+            ("%1\r\n+k\r\n\r\n", "a line is empty"), ("HTTP/1.1 400 Bad Request\r\n", "byte 72, which is no type"),
         ]
     )
-    func `what is not RESP3 is refused, for good`(text: String) {
-        var parser = RESPParser()
-        parser.append(ByteBuffer(string: text))
-        #expect(throws: RESPParser.Failure.self) { while try parser.next() != nil {} }
-        parser.append(ByteBuffer(string: ":1\r\n"))
-        #expect(throws: RESPParser.Failure.self) { try parser.next() }
+    func `what is not RESP3 is refused with a sentence, for good, wherever it is split`(text: String, sentence: String)
+    {
+        for split in 0...text.utf8.count {
+            var parser = RESPParser()
+            let bytes = ByteBuffer(string: text)
+            parser.append(bytes.getSlice(at: 0, length: split) ?? bytes)
+            let error = #expect(throws: RESPParser.Failure.self) {
+                while try parser.next() != nil {}
+                parser.append(bytes.getSlice(at: split, length: bytes.readableBytes - split) ?? bytes)
+                while try parser.next() != nil {}
+            }
+            #expect(error?.description.contains(sentence) == true, "\(String(describing: error)) at \(split)")
+            parser.append(ByteBuffer(string: ":1\r\n"))
+            let again = #expect(throws: RESPParser.Failure.self) { try parser.next() }
+            #expect(again == error)
+        }
     }
 
     @Test func `limits hold, and are told`() {

@@ -58,10 +58,17 @@ package struct RESPParser {
             buffer = bytes
             return
         }
-        if let pendingString, buffer.writableBytes < bytes.readableBytes {
-            let needed = pendingString.length + 2 - buffer.readableBytes
-            // Doubling bounds the copies; the announced length caps it.
-            let room = min(max(needed, bytes.readableBytes), max(buffer.readableBytes, bytes.readableBytes, 1 << 16))
+        let needed = pendingString.map { $0.length + 2 - buffer.readableBytes } ?? 0
+        // Doubling bounds the copies; the announced length caps it.
+        let room = min(max(needed, bytes.readableBytes), max(buffer.readableBytes, bytes.readableBytes, 1 << 16))
+        if buffer.readerIndex > 0 {
+            // Values that have been read are slices of this memory. Were it added to, each piece would copy all that
+            // came before it, and each value would keep all that.
+            var rest = ByteBuffer()
+            rest.reserveCapacity(buffer.readableBytes + room)
+            rest.writeImmutableBuffer(buffer)
+            buffer = rest
+        } else if buffer.writableBytes < bytes.readableBytes {
             buffer.reserveCapacity(minimumWritableBytes: room)
         }
         buffer.writeImmutableBuffer(bytes)
