@@ -43,7 +43,7 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
     public var serverCode: String? {
         guard code == .serverError || code == .authenticationFailed else { return nil }
         let word = message.prefix { $0 != " " }
-        return word.allSatisfy { $0.isUppercase || $0.isNumber } ? String(word) : nil
+        return !word.isEmpty && word.allSatisfy { $0.isUppercase || $0.isNumber } ? String(word) : nil
     }
 
     public init(_ code: Code, _ message: String, command: String? = nil) {

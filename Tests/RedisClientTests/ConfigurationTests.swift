@@ -47,7 +47,7 @@ struct ConfigurationTests {
             ("http://h", "http"), ("redis://h:x", "port"), ("redis://h:0", "port"), ("redis://h:65536", "port"),
             ("redis://h/x", "database"), ("redis://h/-1", "database"), ("redis://h?db=1", "query"),
             ("redis://::1", "brackets"), ("redis://[::1", "bracket"), ("redis://a b", "white space"),
-            ("redis://u:p%zz@h", "%25"), ("redis-socket://", "path"), ("redis-socket:///s?x=1", "x=1"),
+            ("redis://u:p%zz@h", "%25"), ("redis-socket://", "path"), ("redis-socket:///s?x=1", "not \"x\""),
             ("redis-sentinel://h", "not supported yet"), ("redis-cluster://h", "not supported yet"),
         ]
     )

@@ -30,6 +30,7 @@ extension RedisConfiguration {
         }
     }
 
+    /// - Parameter text: repeats nothing that may be a password, wherever one was put by mistake.
     private static func invalid(_ text: String) -> RedisError {
         RedisError(.invalidConfiguration, "redis URI: \(text)")
     }
@@ -37,8 +38,8 @@ extension RedisConfiguration {
     private init(server text: Substring) throws(RedisError) {
         self.init()
         let address = try takeCredentials(text)
-        if let query = address.firstIndex(of: "?") {
-            throw Self.invalid("\"\(address[query...])\" is not understood: a server's URI has no query")
+        if address.contains("?") {
+            throw Self.invalid("a server's URI has no query, nothing may follow the number of the database")
         }
         let slash = address.firstIndex(of: "/") ?? address.endIndex
         endpoint = try Self.endpoint(address[..<slash])
@@ -55,7 +56,9 @@ extension RedisConfiguration {
         guard !path.isEmpty else { throw Self.invalid("there is no path to a socket") }
         endpoint = .unixSocket(path: try Self.unescaped(path))
         for item in address[query...].dropFirst().split(separator: "&") {
-            guard item.hasPrefix("db=") else { throw Self.invalid("\"\(item)\" is not understood: only db=n is") }
+            guard item.hasPrefix("db=") else {
+                throw Self.invalid("only db=n is understood after the path, not \"\(item.prefix { $0 != "=" })\"")
+            }
             database = try Self.database(item.dropFirst(3))
         }
     }
@@ -76,12 +79,13 @@ extension RedisConfiguration {
 
     private static func database(_ text: Substring) throws(RedisError) -> Int {
         guard let number = Int(text), number >= 0 else {
-            throw invalid("\"\(text)\" is no number of a database; it must be 0 or more")
+            throw invalid("the database is no number; it must be 0 or more")
         }
         return number
     }
 
     private static func endpoint(_ text: Substring) throws(RedisError) -> Endpoint {
+        guard !text.contains("@") else { throw invalid("before user and password redis:// or rediss:// is missing") }
         var host = text
         var port: Substring?
         if text.hasPrefix("[") {
@@ -99,7 +103,7 @@ extension RedisConfiguration {
         var number = 6379
         if let port {
             guard let value = Int(port), (1...65_535).contains(value) else {
-                throw invalid("\"\(port)\" is no port; it must be a number from 1 to 65535")
+                throw invalid("the port is no number from 1 to 65535; a password needs an @ behind it")
             }
             number = value
         }
