@@ -43,6 +43,42 @@ struct StateMachineTests {
         #expect(state.connectFailed(isWanted: true, jitter: 0) == .connectAfter(.milliseconds(5)))
     }
 
+    @Test func `a server that drops each connection is asked after delays that grow`() {
+        var state = ConnectionState(isListener: true)
+        _ = state.wanted()
+        var delays: [Duration] = []
+        for turn in 0..<10 {
+            state.connected()
+            let action = state.lost(isWanted: false, wasBrief: true, jitter: 1)
+            if case .connectAfter(let delay) = action {
+                delays.append(delay)
+                #expect(state.delayEnded(isWanted: false) == .connect)
+            } else {
+                // The first may have been an accident.
+                #expect(turn == 0 && action == .connect)
+            }
+        }
+        #expect(delays == [20, 40, 80, 160, 320, 640, 1280, 2000, 2000].map { .milliseconds($0) })
+        state.connected()
+        #expect(state.lost(isWanted: false, wasBrief: false) == .connect)
+        state.connected()
+        #expect(state.lost(isWanted: false, wasBrief: true) == .connect)
+    }
+
+    @Test func `a lane that waits to connect again does not connect twice, and rests when nobody wants it any more`() {
+        var state = ConnectionState(isListener: false)
+        #expect(state.delayEnded(isWanted: true) == .none)
+        #expect(state.lost(isWanted: true) == .none)
+        #expect(state.connectFailed(isWanted: true, jitter: 0) == .none)
+        _ = state.wanted()
+        _ = state.connectFailed(isWanted: true, jitter: 0)
+        #expect(state.wanted() == .none)
+        state.connected()
+        #expect(!state.isConnected && !state.hasBeenConnected)
+        #expect(state.delayEnded(isWanted: false) == .rest)
+        #expect(state.wanted() == .connect)
+    }
+
     @Test func `a closed lane does nothing`() {
         var state = ConnectionState(isListener: true)
         _ = state.wanted()
@@ -101,6 +137,33 @@ struct StateMachineTests {
             Issue.record("not passed on")
             return
         }
+    }
+
+    @Test func `what the server unsubscribes by itself confirms no subscription`() {
+        var pipeline = ReplyPipeline()
+        let subscribe = RedisRequest([RESPCommand("subscribe", "c")]) { _ in }
+        pipeline.send(subscribe)
+        let channel = RESPValue.bulkString(ByteBuffer(string: "c"))
+        for kind in ["sunsubscribe", "unsubscribe"] {
+            guard case .push = pipeline.receive(.push([.bulkString(ByteBuffer(string: kind)), channel, .integer(0)]))
+            else {
+                Issue.record("taken for the answer")
+                return
+            }
+        }
+        let confirmation = RESPValue.push([.bulkString(ByteBuffer(string: "subscribe")), channel, .integer(1)])
+        #expect(isComplete(pipeline.receive(confirmation), subscribe, 1))
+    }
+
+    @Test func `what is given up is given back in order, once`() {
+        var pipeline = ReplyPipeline()
+        let requests = [request("GET"), request("GET", "GET"), request("SUBSCRIBE")]
+        for request in requests { pipeline.send(request) }
+        _ = pipeline.receive(.null)
+        _ = pipeline.receive(.null)
+        let left = pipeline.removeAll()
+        #expect(left.count == 2 && left[0] === requests[1] && left[1] === requests[2])
+        #expect(pipeline.isEmpty && pipeline.removeAll().isEmpty)
     }
 
     @Test func `a refused subscription is answered by its error`() {

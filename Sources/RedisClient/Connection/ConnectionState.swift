@@ -16,7 +16,7 @@ struct ConnectionState: Equatable {
     /// Connected for its own sake, not only for commands that wait: it listens.
     private let isListener: Bool
     private let minimumDelay: Duration
-    private let maximumDelay: Duration
+    let maximumDelay: Duration
     private var phase = Phase.idle
     private var failures = 0
     /// Whether there ever was a connection: a server that was there may well come back.
@@ -45,7 +45,6 @@ struct ConnectionState: Equatable {
     mutating func connected() {
         guard phase == .connecting else { return }
         phase = .connected
-        failures = 0
         hasBeenConnected = true
     }
 
@@ -57,6 +56,10 @@ struct ConnectionState: Equatable {
             phase = .idle
             return .rest
         }
+        return backOff(jitter)
+    }
+
+    private mutating func backOff(_ jitter: Double) -> Action {
         phase = .backingOff
         let doubled = minimumDelay * (1 << min(failures - 1, 20))
         return .connectAfter(min(doubled, maximumDelay) * (0.5 + jitter / 2))
@@ -72,10 +75,16 @@ struct ConnectionState: Equatable {
         return .connect
     }
 
-    mutating func lost(isWanted: Bool) -> Action {
+    /// - Parameters:
+    ///   - wasBrief: whether the connection lasted less than the longest delay. A server that takes connections only to
+    ///     drop them must not be asked without a pause, but for the first time.
+    ///   - jitter: from 0 to 1.
+    mutating func lost(isWanted: Bool, wasBrief: Bool = false, jitter: Double = 1) -> Action {
         guard phase == .connected else { return .none }
         phase = .idle
-        return isWanted || isListener ? wanted() : .rest
+        failures = wasBrief ? failures + 1 : 0
+        guard isWanted || isListener else { return .rest }
+        return failures <= 1 ? wanted() : backOff(jitter)
     }
 
     mutating func close() { phase = .closed }

@@ -8,8 +8,7 @@ final class DialAttempt {
     private var completion: ((Result<RedisChannelHandler, RedisError>) -> Void)?
     private var timer: Scheduled<Void>?
     private var place: String
-    private var isConnected = false
-    var handler: RedisChannelHandler?
+    private var handler: RedisChannelHandler?
 
     init(
         configuration: RedisConfiguration,
@@ -25,13 +24,16 @@ final class DialAttempt {
         }
     }
 
-    /// The address is known.
-    func begin(_ endpoint: RedisConfiguration.Endpoint) { place = "\(endpoint)" }
+    /// The address is known. Returns whether the attempt has not been given up in the meantime.
+    func begin(_ endpoint: RedisConfiguration.Endpoint) -> Bool {
+        place = "\(endpoint)"
+        return completion != nil
+    }
 
     /// The socket is connected.
-    func connected() {
-        guard completion != nil, let handler else { return }
-        isConnected = true
+    func connected(_ handler: RedisChannelHandler) {
+        guard completion != nil else { return handler.close(RedisError(.connectionFailed, "given up in the meantime")) }
+        self.handler = handler
         let handshake = Handshake(configuration, place: place)
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         handler.send([
@@ -44,22 +46,27 @@ final class DialAttempt {
         case .success: if let handler { end(.success(handler)) }
         case .failure(let error) where error.code == .connectionLost || error.code == .commandTimedOut:
             fail(error.message)
-        case .failure(let error): end(.failure(error))
+        case .failure(let error) where error.code == .protocolError:
+            fail(RedisError(.protocolError, "there is no Redis at \(place): \(error.message)"))
+        case .failure(let error): fail(error)
         }
     }
+
+    /// The attempt has failed for a reason that says all.
+    func fail(_ error: RedisError) { end(.failure(error)) }
 
     /// The attempt has failed for a reason of the network.
     func fail(_ text: String) {
         let message: String
-        if !isConnected {
+        if handler == nil {
             message = "cannot connect to \(place): \(text). Is Redis running there?"
-        } else if configuration.tls != nil, handler?.isEncrypted != true {
+        } else if configuration.tls != nil, handler?.isEncrypted == false {
             message = "TLS handshake with \(place) failed: \(text). Does the server speak TLS on this port?"
         } else {
             let hint = configuration.tls == nil ? " Does it expect TLS (rediss://)?" : ""
             message = "log-in to \(place) failed: \(text).\(hint)"
         }
-        end(.failure(RedisError(.connectionFailed, message)))
+        fail(RedisError(.connectionFailed, message))
     }
 
     private func end(_ result: Result<RedisChannelHandler, RedisError>) {

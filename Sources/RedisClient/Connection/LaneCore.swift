@@ -18,6 +18,7 @@ final class LaneCore {
     private var waiting: Deque<(request: RedisRequest, deadline: NIODeadline)> = []
     private var waitingTimer: Scheduled<Void>?
     private var reconnectTimer: Scheduled<Void>?
+    private var connectedAt = NIODeadline.now()
     private var lastFailure: RedisError?
     private var failuresSinceLog = 0
 
@@ -56,7 +57,8 @@ final class LaneCore {
             send(requests, handler)
             return
         }
-        let deadline = NIODeadline.now() + TimeAmount(configuration.dialTimeout)
+        // A little more than an attempt to connect that begins now, which knows better why it failed.
+        let deadline = NIODeadline.now() + TimeAmount(configuration.dialTimeout) + .milliseconds(50)
         for request in requests { waiting.append((request, deadline)) }
         scheduleWaitingTimer()
         perform(state.wanted())
@@ -107,6 +109,7 @@ final class LaneCore {
     private func connected(_ handler: RedisChannelHandler) {
         guard !state.isClosed else { return handler.close(RedisError(.closed, "the Redis client has been shut down")) }
         state.connected()
+        connectedAt = .now()
         self.handler = handler
         handler.onAnswered = { [outbox] in outbox.answered($0) }
         if lastFailure != nil { logger.info("connected to Redis again", metadata: ["redis": "\(configuration)"]) }
@@ -118,7 +121,7 @@ final class LaneCore {
         waiting = []
         // The listener's own commands come first.
         onState?(.connected)
-        send(requests, handler)
+        send(outbox.take() + requests, handler)
     }
 
     private func connectFailed(_ error: RedisError) {
@@ -139,7 +142,8 @@ final class LaneCore {
         logFailure(error)
         lastFailure = error
         onState?(.disconnected)
-        perform(state.lost(isWanted: !waiting.isEmpty))
+        let wasBrief = NIODeadline.now() - connectedAt < TimeAmount(state.maximumDelay)
+        perform(state.lost(isWanted: !waiting.isEmpty, wasBrief: wasBrief, jitter: Double.random(in: 0...1)))
     }
 
     /// The first failure of a row, and then fewer and fewer.

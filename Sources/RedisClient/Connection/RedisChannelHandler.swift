@@ -24,7 +24,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private var bytesSent = 0
     /// Writes that the network has not taken yet.
     private var unwritten = 0
-    private var timer: Scheduled<Void>?
+    private var timer: (task: Scheduled<Void>, deadline: NIODeadline)?
     /// Why the connection ended, if it did by our doing or by an error.
     private(set) var failure: RedisError?
     /// Whether a TLS handshake has been completed.
@@ -103,7 +103,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
         bytesSent = 0
         parser.append(unwrapInboundIn(data))
         do throws(RESPParser.Failure) {
-            while let value = try parser.next() { perform(pipeline.receive(value)) }
+            while failure == nil, let value = try parser.next() { perform(pipeline.receive(value)) }
         } catch {
             close(RedisError(.protocolError, "the server does not speak RESP3: \(error)"))
         }
@@ -124,16 +124,23 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// One timer a connection: while replies are awaited something must go out or come in within the time-out.
     private func scheduleTimer() {
-        guard timer == nil, !pipeline.isEmpty, let context else { return }
-        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+        guard !pipeline.isEmpty, let context else { return }
+        let deadline = deadline
+        if let timer {
+            // Writing may be given less time than reading.
+            guard deadline < timer.deadline else { return }
+            timer.task.cancel()
+        }
+        let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self else { return }
             timer = nil
-            guard !pipeline.isEmpty, deadline <= .now() else { return scheduleTimer() }
+            guard !pipeline.isEmpty, self.deadline <= .now() else { return scheduleTimer() }
             let what =
                 unwritten > 0
                 ? "Redis has taken nothing for \(writeTimeout)" : "no answer from Redis within \(readTimeout)"
             close(RedisError(.commandTimedOut, what))
         }
+        timer = (task, deadline)
     }
 
     private var deadline: NIODeadline {
@@ -157,9 +164,11 @@ final class RedisChannelHandler: ChannelInboundHandler {
         self.context = nil
     }
 
-    /// Ends the connection for this reason.
+    /// Ends the connection for this reason. What it carries fails now: with TLS the other side is waited for, which may
+    /// not answer any more.
     func close(_ error: RedisError) {
-        if failure == nil { failure = error }
+        guard failure == nil else { return }
+        end(error)
         context?.close(promise: nil)
     }
 
@@ -168,10 +177,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        timer?.cancel()
-        let requests = pipeline.removeAll()
-        let error = failure ?? RedisError(.connectionLost, "the server closed the connection")
+        if failure == nil { end(RedisError(.connectionLost, "the server closed the connection")) }
+        context.fireChannelInactive()
+    }
+
+    private func end(_ error: RedisError) {
         failure = error
+        timer?.task.cancel()
+        let requests = pipeline.removeAll()
         for (index, request) in requests.enumerated() {
             // Only the first has waited all that time; of the others it is not known what became of them.
             let isFirst = index == 0 || error.code != .commandTimedOut
@@ -181,6 +194,5 @@ final class RedisChannelHandler: ChannelInboundHandler {
         onClosed?(self)
         onClosed = nil
         onAnswered = nil
-        context.fireChannelInactive()
     }
 }

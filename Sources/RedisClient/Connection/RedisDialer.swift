@@ -15,6 +15,8 @@ struct RedisDialer {
     let configuration: RedisConfiguration
     let eventLoop: any EventLoop
     let onPush: (@Sendable (RedisPush) -> Void)?
+    /// How host names become addresses. Default: the system's way.
+    var resolver: (any Resolver & Sendable)?
 
     /// - Parameters:
     ///   - onClosed: called once when a connection that was completed has ended.
@@ -25,30 +27,32 @@ struct RedisDialer {
         completion: @escaping (Result<RedisChannelHandler, RedisError>) -> Void
     ) {
         let attempt = DialAttempt(configuration: configuration, eventLoop: eventLoop, completion: completion)
-        let (configuration, onPush, eventLoop) = (configuration, onPush, eventLoop)
+        let (configuration, onPush, eventLoop, resolver) = (configuration, onPush, eventLoop, resolver)
         endpoint(eventLoop).hop(to: eventLoop).assumeIsolated().whenComplete { result in
             do {
                 let endpoint = try result.get()
-                attempt.begin(endpoint)
-                let tls = try configuration.tls.map { try $0.clientHandler(for: endpoint) }
-                let handler = RedisChannelHandler(
-                    readTimeout: configuration.readTimeout,
-                    writeTimeout: configuration.writeTimeout,
-                    onPush: onPush,
-                    onClosed: onClosed
-                )
-                attempt.handler = handler
+                guard attempt.begin(endpoint) else { return }
+                let tls = try configuration.tls.map { (try $0.clientContext(), $0.hostname(of: endpoint)) }
+                let onClosed = NIOLoopBound(onClosed, eventLoop: eventLoop)
                 let bootstrap = ClientBootstrap(group: eventLoop)
+                    .resolver(resolver)
                     .channelOption(.tcpOption(.tcp_nodelay), value: endpoint.isHost ? 1 : 0)
                     .connectTimeout(TimeAmount(configuration.dialTimeout))
-                    .channelInitializer {
-                        [
-                            tls = tls.map { NIOLoopBound($0, eventLoop: eventLoop) },
-                            handler = NIOLoopBound(handler, eventLoop: eventLoop)
-                        ] channel in
+                    // Once for each address of the host that is tried: they must not share handlers.
+                    .channelInitializer { channel in
                         channel.eventLoop.makeCompletedFuture {
-                            if let tls { try channel.pipeline.syncOperations.addHandler(tls.value) }
-                            try channel.pipeline.syncOperations.addHandler(handler.value)
+                            let pipeline = channel.pipeline.syncOperations
+                            if let (context, hostname) = tls {
+                                try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: hostname))
+                            }
+                            try pipeline.addHandler(
+                                RedisChannelHandler(
+                                    readTimeout: configuration.readTimeout,
+                                    writeTimeout: configuration.writeTimeout,
+                                    onPush: onPush,
+                                    onClosed: onClosed.value
+                                )
+                            )
                         }
                     }
                 let connected =
@@ -57,11 +61,15 @@ struct RedisDialer {
                     case .unixSocket(let path): bootstrap.connect(unixDomainSocketPath: path)
                     }
                 connected.assumeIsolated().whenComplete { result in
-                    switch result {
-                    case .success: attempt.connected()
-                    case .failure(let error): attempt.fail(Self.text(error))
+                    do {
+                        let pipeline = try result.get().pipeline.syncOperations
+                        attempt.connected(try pipeline.handler(type: RedisChannelHandler.self))
+                    } catch {
+                        attempt.fail(Self.text(error))
                     }
                 }
+            } catch let error as RedisError {
+                attempt.fail(error)
             } catch {
                 attempt.fail(Self.text(error))
             }

@@ -31,9 +31,10 @@ struct ReplyPipeline {
     mutating func receive(_ value: RESPValue) -> Action {
         if case .push(let elements) = value {
             let kind = elements.first?.string ?? ""
-            guard RedisPush.confirmations.contains(kind), let head = sent.first, head.confirmations > 0 else {
-                return .push(RedisPush(elements))
-            }
+            // A server also unsubscribes by itself: only the kind that was asked for is an answer.
+            guard let head = sent.first, head.confirmations > 0,
+                head.request.commands[head.replies.count].name.lowercased() == kind
+            else { return .push(RedisPush(elements)) }
             sent[0].confirmations -= 1
             return sent[0].confirmations > 0 ? .none : answer(.success(value))
         }
@@ -42,9 +43,16 @@ struct ReplyPipeline {
         }
         if case .error(let text) = value {
             let name = head.request.commands[head.replies.count].name
-            return answer(.failure(RedisError(.serverError, String(buffer: text), command: name)))
+            return answer(.failure(RedisError(.serverError, Self.message(text), command: name)))
         }
         return answer(.success(value))
+    }
+
+    /// The text of an error, without the arguments that Redis repeats if it does not know a command: they are private.
+    private static func message(_ text: ByteBuffer) -> String {
+        let text = String(buffer: text)
+        guard let arguments = text.firstRange(of: ", with args beginning with") else { return text }
+        return String(text[..<arguments.lowerBound])
     }
 
     /// The head's current command is answered.

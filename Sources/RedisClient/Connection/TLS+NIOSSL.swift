@@ -2,10 +2,10 @@ import NIOCore
 import NIOSSL
 
 extension RedisConfiguration.TLS {
-    /// The handler that encrypts a connection to this endpoint.
+    /// What encrypts connections.
     ///
     /// - Throws: ``RedisError`` with code `invalidConfiguration` that names the file that cannot be used.
-    func clientHandler(for endpoint: RedisConfiguration.Endpoint) throws -> NIOSSLClientHandler {
+    func clientContext() throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
         if let caCertificateFile {
             configuration.trustRoots = .certificates(
@@ -21,12 +21,11 @@ extension RedisConfiguration.TLS {
             )
         }
         configuration.certificateVerification = verification == .insecure ? .none : .fullVerification
-        let context = try NIOSSLContext(configuration: configuration)
-        return try NIOSSLClientHandler(context: context, serverHostname: hostname(of: endpoint))
+        return try NIOSSLContext(configuration: configuration)
     }
 
-    /// An address is checked against the certificate as an address, and must not be sent as a name.
-    private func hostname(of endpoint: RedisConfiguration.Endpoint) -> String? {
+    /// The name that the server's certificate must hold. An address is checked against the certificate as an address, and must not be sent as a name.
+    func hostname(of endpoint: RedisConfiguration.Endpoint) -> String? {
         if let serverName { return serverName }
         guard case .host(let host, _) = endpoint else { return nil }
         return (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
