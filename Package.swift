@@ -17,6 +17,7 @@ let package = Package(
     products: [
         .library(name: "Asynq", targets: ["Asynq"]),
         .library(name: "AsynqRedis", targets: ["AsynqRedis"]),
+        .library(name: "AsynqTesting", targets: ["AsynqTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -63,6 +64,15 @@ let package = Package(
             resources: [.embedInCode("Scripts")],
             swiftSettings: settings
         ),
+        .target(
+            name: "AsynqTesting",
+            dependencies: [
+                "Asynq",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "Quickstart",
             dependencies: [
@@ -91,6 +101,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "AsynqTestingTests",
+            dependencies: ["Asynq", "AsynqTesting"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "RedisClientTests",
             dependencies: [
                 "RedisClient",
@@ -106,6 +121,7 @@ let package = Package(
             dependencies: [
                 "Asynq",
                 "AsynqRedis",
+                "AsynqTesting",
                 "RedisClient",
                 "TestSupport",
                 .product(name: "Logging", package: "swift-log"),

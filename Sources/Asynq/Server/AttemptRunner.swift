@@ -47,7 +47,7 @@ struct AttemptRunner: Sendable {
     private func context(of task: LeasedTask, deadline: Int64) -> TaskContext {
         var date: Date?
         if deadline != .max {
-            date = Date(timeIntervalSinceNow: Double(deadline - clock.now()) / 1_000_000_000)
+            date = clock.date().addingTimeInterval(Double(deadline - clock.now()) / 1_000_000_000)
         }
         return TaskContext(task: task, broker: broker, logger: configuration.logger, deadline: date)
     }

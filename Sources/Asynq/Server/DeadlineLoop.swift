@@ -14,9 +14,8 @@ struct DeadlineLoop: Sendable {
             if next == .max {
                 await pool.deadlineChanged.wait()
             } else {
-                let left = next.subtractingReportingOverflow(clock.now())
-                if left.overflow || left.partialValue <= 0 { continue }
-                await pool.deadlineChanged.wait(upTo: .nanoseconds(left.partialValue), clock)
+                if next <= clock.now() { continue }
+                await pool.deadlineChanged.wait(until: next, clock)
             }
         }
     }

@@ -18,7 +18,7 @@ final class FetchLoop: Sendable {
     private enum Step {
         case ask([DequeueRequest])
         case wait
-        case pause(Duration)
+        case pause(until: Int64)
         case end
     }
 
@@ -50,7 +50,7 @@ final class FetchLoop: Sendable {
                 switch next() {
                 case .ask(let requests): group.addTask { await self.fetch(requests, watch) }
                 case .wait: await pool.roomChanged.wait()
-                case .pause(let duration): await pool.roomChanged.wait(upTo: duration, clock)
+                case .pause(let end): await pool.roomChanged.wait(until: end, clock)
                 case .end: return
                 }
             }
@@ -62,7 +62,7 @@ final class FetchLoop: Sendable {
         let now = clock.now()
         let step = state.withLock { state -> Step in
             if state.isStopped { return .end }
-            if state.pausedUntil > now { return .pause(.nanoseconds(state.pausedUntil - now)) }
+            if state.pausedUntil > now { return .pause(until: state.pausedUntil) }
             guard state.inFlight < Self.maxInFlight else { return .wait }
             let requests = state.planner.draw(demand)
             if requests.isEmpty { return .wait }

@@ -48,11 +48,12 @@ final class ForwardLoop: Sendable {
                 return unheard
             }
             await watch.listenForDue(in: Array(queuesToHear))
+            let start = clock.now()
             do {
                 let result = try await broker.forward(queues: queues, limit: Self.batch)
                 if retry.succeeded() { logger.info("forwarding due tasks again") }
                 if result.nextDueIn == .zero { continue }
-                await changed.wait(upTo: wait(result, watch), clock)
+                await changed.wait(until: start + wait(result, watch).nanosecondsClamped, clock)
                 if unheard.withLock({ !$0.isEmpty }) { try? await clock.sleep(Self.pause) }
             } catch {
                 if Task.isCancelled { return }

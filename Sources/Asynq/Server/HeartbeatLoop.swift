@@ -74,7 +74,7 @@ struct HeartbeatLoop: Sendable {
 
     private func current(_ held: [WorkerTable.Held]) -> ServerState {
         let now = clock.now()
-        let date = Date()
+        let date = clock.date()
         func moment(_ time: Int64) -> Date { date.addingTimeInterval(Double(time - now) / 1_000_000_000) }
         var state = state()
         state.workers = held.filter(\.isRunning).map { item in

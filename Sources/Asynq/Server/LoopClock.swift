@@ -1,14 +1,35 @@
-/// The clock of a server's loops: it measures durations and sleeps, never tells the time of day. Made of any clock, so
-/// that tests need not wait.
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// A clock that also tells the time of day.
+package protocol WallClock: Clock {
+    var date: Date { get }
+}
+
+/// The clock of a server's loops: it measures durations and sleeps; the time of day is only for show. Made of any clock,
+/// so that tests need not wait.
 package struct LoopClock: Sendable {
     /// Nanoseconds since the clock was made.
     package let now: @Sendable () -> Int64
+    /// Sleeps until a moment that ``now`` tells; throws when cancelled.
+    package let sleepUntil: @Sendable (Int64) async throws -> Void
     /// Sleeps; throws when cancelled.
     package let sleep: @Sendable (Duration) async throws -> Void
+    /// The time of day.
+    package let date: @Sendable () -> Date
 
     package init<C: Clock>(_ clock: C = ContinuousClock()) where C.Duration == Duration {
         let start = clock.now
         now = { start.duration(to: clock.now).nanosecondsClamped }
+        sleepUntil = { try await clock.sleep(until: start.advanced(by: .nanoseconds($0)), tolerance: nil) }
         sleep = { try await clock.sleep(until: clock.now.advanced(by: $0), tolerance: nil) }
+        if let wallClock = clock as? any WallClock {
+            date = { wallClock.date }
+        } else {
+            date = { Date() }
+        }
     }
 }

@@ -38,13 +38,14 @@ final class ServerEngine: Sendable {
     private let phaseChanged = Wakeup()
     private let concurrency: Int
     private let identity: ServerIdentity
-    private let startedAt = Date()
+    private let startedAt: Date
 
     init(broker: any Broker, handler: any TaskHandler, configuration: AsynqServer.Configuration, clock: LoopClock) {
         self.broker = broker
         self.configuration = configuration
         self.clock = clock
         logger = configuration.logger
+        startedAt = clock.date()
         concurrency = configuration.concurrency < 1 ? Self.usableCores : configuration.concurrency
         pool = WorkerPool(concurrency: concurrency, clock: clock)
         planner = FetchPlanner(queues: configuration.queues, strict: configuration.strictPriority)
@@ -237,7 +238,7 @@ final class ServerEngine: Sendable {
         // Outcomes that the broker does not take are given up in the end: their leases end, and they are recovered.
         let deadline = clock.now() + Duration.seconds(5).nanosecondsClamped
         while pool.read({ $0.unstored }) > 0, clock.now() < deadline {
-            await pool.progressed.wait(upTo: .milliseconds(100), clock)
+            await pool.progressed.wait(until: clock.now() + 100_000_000, clock)
         }
         let unstored = pool.read { $0.unstored }
         if unstored > 0 {
@@ -251,7 +252,7 @@ final class ServerEngine: Sendable {
     private func waitForHandlers(_ limit: Duration, orUntil condition: (borrowing State) -> Bool) async {
         let deadline = clock.now() + limit.nanosecondsClamped
         while pool.read({ $0.running }) > 0, clock.now() < deadline, !state.withLock({ condition($0) }) {
-            await pool.progressed.wait(upTo: .nanoseconds(deadline - clock.now()), clock)
+            await pool.progressed.wait(until: deadline, clock)
         }
     }
 }

@@ -46,11 +46,12 @@ final class Wakeup: Sendable {
 }
 
 extension Wakeup {
-    /// Returns at the next notification, after `duration`, or when the caller is cancelled.
-    func wait(upTo duration: Duration, _ clock: LoopClock) async {
+    /// Returns at the next notification, at the deadline, or when the caller is cancelled. Not after a duration: the
+    /// clock may move between its calculation and the sleep.
+    func wait(until deadline: Int64, _ clock: LoopClock) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.wait() }
-            group.addTask { try? await clock.sleep(duration) }
+            group.addTask { try? await clock.sleepUntil(deadline) }
             await group.next()
             group.cancelAll()
         }

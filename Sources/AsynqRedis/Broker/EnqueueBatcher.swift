@@ -164,7 +164,7 @@ final class EnqueueBatcher: Sendable {
             for position in value.array?.compactMap(\.int) ?? [] {
                 let index = Int(position) - 1
                 guard results.indices.contains(index) else { continue }
-                results[index] = .failure(.taskIDConflict(tasks[tasks.startIndex + index].id, keys.queue))
+                results[index] = .failure(.taskIDConflict(tasks[tasks.startIndex + index].id, queue: keys.queue))
             }
             return results
         }

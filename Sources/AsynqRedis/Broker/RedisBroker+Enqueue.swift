@@ -151,14 +151,8 @@ extension RedisBroker {
         case 0: .success(EnqueueReceipt(state: .pending, nextProcessAt: date))
         case 1: .success(EnqueueReceipt(state: .scheduled, nextProcessAt: date))
         case 2: .success(EnqueueReceipt(state: .aggregating, nextProcessAt: nil))
-        case -1: .failure(.taskIDConflict(message.id, message.queue))
-        default:
-            .failure(
-                AsynqError(
-                    .duplicateTask,
-                    "a task of type \"\(message.type)\" with the same payload is in queue \"\(message.queue)\" already"
-                )
-            )
+        case -1: .failure(.taskIDConflict(message.id, queue: message.queue))
+        default: .failure(.duplicateTask(type: message.type, queue: message.queue))
         }
     }
 }
@@ -169,10 +163,6 @@ extension EnqueueRequest {
 }
 
 extension AsynqError {
-    static func taskIDConflict(_ id: String, _ queue: String) -> AsynqError {
-        AsynqError(.taskIDConflict, "a task with the id \"\(id)\" exists in queue \"\(queue)\" already")
-    }
-
     fileprivate static func unencodable(_ error: any Error) -> AsynqError {
         AsynqError(.invalidArgument, "the task cannot be encoded: \(error)", cause: error)
     }

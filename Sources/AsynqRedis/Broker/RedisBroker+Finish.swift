@@ -2,10 +2,6 @@ public import Asynq
 internal import RedisClient
 
 extension RedisBroker {
-    /// How many tasks the archive of a queue holds, and for how long (spec 1, "Transitions").
-    private static let maxArchived = 10_000
-    private static let maxArchivedAge = Duration.days(90)
-
     public func finish(_ requests: [FinishRequest]) async -> [FinishResult] {
         var results = [FinishResult](repeating: .finished, count: requests.count)
         var calls: [(indices: ArraySlice<Int>, request: ScriptRunner.Request)] = []
@@ -86,11 +82,11 @@ extension RedisBroker {
     private func call(_ kind: Kind, _ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
         switch kind.operation {
         case .done: doneCall(requests.map(\.task.message), keys)
-        case .complete: try completeCall(requests.map(\.task.message), keys)
+        case .complete: try completeCall(requests, keys)
         case .retry: try retryCall(requests, keys, isRecovery: kind.isRecovery)
         case .archive:
             archiveCall(
-                try requests.map { ($0.task.message.id, try failed($0).encoded()) },
+                try requests.map { ($0.task.message.id, try $0.message(endedAt: clock.seconds).encoded()) },
                 keys,
                 expiredFor: kind.isRecovery ? LeasedTask.recoveryGrace : nil
             )
@@ -113,16 +109,16 @@ extension RedisBroker {
         return call.finish()
     }
 
-    private func completeCall(_ messages: [TaskMessage], _ keys: QueueKeys) throws -> ScriptCall {
+    private func completeCall(_ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
         var call = ScriptCall.Builder(
             .complete,
             keys: [keys.active, keys.lease, keys.processed, keys.completed],
-            argumentCount: 1 + 4 * messages.count,
-            capacity: 256 * messages.count
+            argumentCount: 1 + 4 * requests.count,
+            capacity: 256 * requests.count
         )
         call.append(keys.taskPrefix)
-        for var message in messages {
-            message.completedAt = clock.seconds
+        for request in requests {
+            let message = request.message(endedAt: clock.seconds)
             call.append(message.id)
             call.append(message.uniqueKey)
             call.append(try message.encoded())
@@ -143,7 +139,7 @@ extension RedisBroker {
         for request in requests {
             guard case .retry(let delay, _, let countsAsFailure) = request.outcome else { continue }
             call.append(request.task.message.id)
-            call.append(try failed(request).encoded())
+            call.append(try request.message(endedAt: clock.seconds).encoded())
             call.append(max(0, delay.millisecondsRoundedUp))
             call.append(countsAsFailure ? 1 : 0)
         }
@@ -161,8 +157,8 @@ extension RedisBroker {
         )
         call.append(keys.taskPrefix)
         call.append(expiredFor.map { String($0.components.seconds) } ?? "")
-        call.append(Self.maxArchived)
-        call.append(Self.maxArchivedAge.components.seconds)
+        call.append(ArchiveLimit.count)
+        call.append(ArchiveLimit.age.components.seconds)
         for task in tasks {
             call.append(task.id)
             call.append(task.message)
@@ -180,21 +176,5 @@ extension RedisBroker {
         call.append(keys.taskPrefix)
         for id in ids { call.append(id) }
         return call.finish()
-    }
-
-    /// The message after a failed attempt.
-    private func failed(_ request: FinishRequest) -> TaskMessage {
-        var message = request.task.message
-        switch request.outcome {
-        case .retry(_, let error, let countsAsFailure):
-            message.errorMessage = error
-            message.lastFailedAt = clock.seconds
-            if countsAsFailure { message.retried += 1 }
-        case .archive(let error):
-            message.errorMessage = error
-            message.lastFailedAt = clock.seconds
-        case .done, .requeue: break
-        }
-        return message
     }
 }

@@ -71,10 +71,7 @@ extension RedisBroker {
         call.append(task.id)
         call.append(result)
         guard try await reply(call.finish(), keys).int == 1 else {
-            throw AsynqError(
-                .taskNotFound,
-                "task \"\(task.id)\" is not running in queue \"\(task.queue)\" any more, so it can have no result"
-            )
+            throw AsynqError.taskNotRunning(task)
         }
     }
 

@@ -19,6 +19,7 @@ end
 local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2] == '' and 0 or now - ARGV[2])
 for i, id in ipairs(ids) do
   if taken[id] then
+    taken[id] = nil -- Named twice, it ends once.
     local key, message = ARGV[1] .. id, ARGV[2 * i + 4]
     call('HSET', key, 'state', 'archived')
     if message ~= '' then

@@ -15,6 +15,7 @@ end
 local taken = leave_active(KEYS[1], KEYS[2], ids, 0)
 for i, id in ipairs(ids) do
   if taken[id] then
+    taken[id] = nil -- Named twice, it ends once.
     local at = 4 * i - 2
     call('HSET', ARGV[1] .. id, 'msg', ARGV[at + 2], 'state', 'completed')
     call('ZADD', KEYS[4], string.format('%.0f', now + ARGV[at + 3]), id)

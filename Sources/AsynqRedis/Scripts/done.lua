@@ -16,6 +16,7 @@ local prefix, taken = ARGV[1], leave_active(KEYS[1], KEYS[2], ids, 0)
 for i = 1, n do
   local id = ids[i]
   if taken[id] then
+    taken[id] = nil -- Named twice, it ends once.
     done = done + 1
     keys[done] = prefix .. id
     unlock(ARGV[2 * i + 1], id)

@@ -16,6 +16,7 @@ end
 local taken = leave_active(KEYS[1], KEYS[2], ids, 0)
 for i, id in ipairs(ids) do
   if taken[id] then
+    taken[id] = nil -- Named twice, it ends once.
     call('HSET', ARGV[1] .. id, 'state', 'pending', 'pending_since', since)
     call('RPUSH', KEYS[3], id)
   else

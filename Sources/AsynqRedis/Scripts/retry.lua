@@ -20,6 +20,7 @@ end
 local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2] == '' and 0 or now - ARGV[2])
 for i, id in ipairs(ids) do
   if taken[id] then
+    taken[id] = nil -- Named twice, it ends once.
     local at = 4 * i - 1
     local delay = tonumber(ARGV[at + 2])
     local due = milliseconds + delay

@@ -17,29 +17,45 @@ struct RedisDump: Equatable {
     var entries: [String: RedisEntry] = [:]
     var expiring: Set<String> = []
 
-    /// Reads it.
+    /// Reads it, in one step.
     init(_ redis: RawRedis) async throws {
-        for key in try await redis.strings("KEYS", "*") {
-            entries[key] = try await Self.entry(key, redis)
-            if try await redis.int("PTTL", key) ?? -1 >= 0 { expiring.insert(key) }
+        for row in try await redis("EVAL", Self.script, 0).array ?? [] {
+            guard let row = row.array, row.count == 4, let key = row[0].string, let items = row[3].array else {
+                continue
+            }
+            let values = items.map(\.data)
+            let pairs = stride(from: 0, to: values.count - 1, by: 2).map { (values[$0], values[$0 + 1]) }
+            switch row[1].string {
+            case "list": entries[key] = .list(values)
+            case "set": entries[key] = .set(Set(values))
+            case "hash": entries[key] = .hash(Dictionary(uniqueKeysWithValues: pairs))
+            case "zset":
+                entries[key] = .sortedSet(
+                    Dictionary(
+                        uniqueKeysWithValues: pairs.map {
+                            ($0.0, Double(String(decoding: $0.1, as: UTF8.self)) ?? .nan)
+                        }
+                    )
+                )
+            default: entries[key] = .string(values.first ?? Data())
+            }
+            if row[2].int ?? -1 >= 0 { expiring.insert(key) }
         }
     }
 
-    private static func entry(_ key: String, _ redis: RawRedis) async throws -> RedisEntry {
-        switch try await redis("TYPE", key).string {
-        case "list": return .list(try await redis("LRANGE", key, 0, -1).array?.map(\.data) ?? [])
-        case "set": return .set(Set(try await redis("SMEMBERS", key).array?.map(\.data) ?? []))
-        case "hash": return .hash(try await redis.hash(key))
-        case "zset":
-            var members: [Data: Double] = [:]
-            for pair in try await redis("ZRANGE", key, 0, -1, "WITHSCORES").array ?? [] {
-                guard let pair = pair.array, case .double(let score) = pair[1] else { continue }
-                members[pair[0].data] = score
-            }
-            return .sortedSet(members)
-        default: return .string(try await redis("GET", key).data)
-        }
-    }
+    private static let script = """
+        local rows = {}
+        for _, key in ipairs(redis.call('KEYS', '*')) do
+          local kind, items = redis.call('TYPE', key).ok, nil
+          if kind == 'list' then items = redis.call('LRANGE', key, 0, -1)
+          elseif kind == 'set' then items = redis.call('SMEMBERS', key)
+          elseif kind == 'hash' then items = redis.call('HGETALL', key)
+          elseif kind == 'zset' then items = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+          else items = { redis.call('GET', key) } end
+          rows[#rows + 1] = { key, kind, redis.call('PTTL', key), items }
+        end
+        return rows
+        """
 
     /// Reads one that was recorded; see the fixtures' README.
     init(recorded: [String: Any]) throws {

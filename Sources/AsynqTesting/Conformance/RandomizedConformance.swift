@@ -1,0 +1,46 @@
+public import Asynq
+
+/// Random operations on a broker, compared after each step with a simple model of the contract: thousands of steps, in
+/// which workers die with their tasks, brokers are replaced and time passes.
+///
+/// ```swift
+/// @Test(arguments: RandomizedConformance.seeds(5))
+/// func `behaves as the model does`(seed: UInt64) async throws {
+///     try await RandomizedConformance(seed: seed, steps: 2000).run { try await MyFixture() }
+/// }
+/// ```
+///
+/// A failure names the seed, the step and the steps before it; the same seed gives the same steps again.
+public struct RandomizedConformance: Sendable {
+    /// What the random choices follow from.
+    public var seed: UInt64
+    /// How many operations are done.
+    public var steps: Int
+
+    public init(seed: UInt64, steps: Int = 2000) {
+        self.seed = seed
+        self.steps = steps
+    }
+
+    /// Seeds that differ from run to run, so that every run tests something new.
+    public static func seeds(_ count: Int) -> [UInt64] {
+        (0..<count).map { _ in UInt64.random(in: 0 ... .max) }
+    }
+
+    /// - Throws: ``BrokenRule`` at the first difference from the model.
+    public func run(_ makeFixture: () async throws -> any BrokerFixture) async throws {
+        let fixture = try await makeFixture()
+        var run = RandomizedRun(fixture, seed: seed)
+        do {
+            for step in 1...max(1, steps) { try await run.step(step) }
+        } catch {
+            await fixture.tearDown()
+            throw BrokenRule(
+                "seed \(seed), step \(run.history.count): \(error)\nlast steps:\n  "
+                    + run.history.suffix(12).joined(separator: "\n  "),
+                #line
+            )
+        }
+        await fixture.tearDown()
+    }
+}

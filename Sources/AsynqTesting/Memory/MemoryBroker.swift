@@ -1,0 +1,229 @@
+public import Asynq
+import Synchronization
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// A ``Broker`` that keeps everything in memory, for tests. It keeps every rule that the others keep, but what it holds
+/// ends with it.
+///
+/// ```swift
+/// let broker = MemoryBroker()
+/// let signUp = SignUp(queue: AsynqClient(broker))
+/// try await signUp.run(user)
+/// #expect(try broker.enqueued(WelcomeEmail.self) == [WelcomeEmail(userID: user.id)])
+/// ```
+///
+/// See ``AsynqTester`` for running handlers, and for time that passes when the test says so.
+public final class MemoryBroker: Broker {
+    struct State {
+        var queues: [String: MemoryQueue] = [:]
+        var servers: [ServerIdentity: (state: ServerState, end: Int64)] = [:]
+        /// Everything that was accepted, in order.
+        var log: [TaskInfo] = []
+        var watches: [ObjectIdentifier: MemoryWatch] = [:]
+        var idleWaiters: [Int: CheckedContinuation<Void, Never>] = [:]
+        var nextWaiter = 0
+    }
+
+    /// What several brokers may share, as they share a Redis.
+    private final class Store: Sendable {
+        let time: @Sendable () -> Int64
+        let state = Mutex(State())
+
+        init(time: @escaping @Sendable () -> Int64) { self.time = time }
+    }
+
+    private let store: Store
+    private let isShutDown = Atomic(false)
+
+    public let name = "memory"
+
+    /// - Parameter clock: what tells the time. Default: the system's.
+    public init(clock: ManualClock? = nil) {
+        if let clock {
+            store = Store { clock.unixNanoseconds }
+        } else {
+            store = Store { Int64(Date().timeIntervalSince1970 * 1_000_000) * 1000 }
+        }
+    }
+
+    /// Another broker on the same tasks.
+    public init(sharing other: MemoryBroker) {
+        store = other.store
+    }
+
+    // MARK: Broker
+
+    public func connect() async throws { try check() }
+    public func ping() async throws { try check() }
+
+    public func shutdown() async {
+        isShutDown.store(true, ordering: .relaxed)
+    }
+
+    public func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] {
+        change { state, now in
+            requests.map { request -> Result<EnqueueReceipt, AsynqError> in
+                guard !isShutDown.load(ordering: .relaxed) else { return .failure(Self.closed) }
+                let name = request.message.queue
+                let receipt = state.queues[name, default: MemoryQueue(name: name)].enqueue(request, now: now)
+                if case .success(let receipt) = receipt {
+                    state.log.append(
+                        TaskInfo(request.message, state: receipt.state, nextProcessAt: receipt.nextProcessAt)
+                    )
+                }
+                return receipt
+            }
+        }
+    }
+
+    public func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] {
+        try check()
+        return change { state, now in
+            requests.flatMap { state.queues[$0.queue]?.dequeue($0.limit, now: now) ?? [] }
+        }
+    }
+
+    public func finish(_ requests: [FinishRequest]) async -> [FinishResult] {
+        change { state, now in
+            requests.map { request -> FinishResult in
+                guard !isShutDown.load(ordering: .relaxed) else { return .failed(Self.closed) }
+                return state.queues[request.task.message.queue]?.finish(request, now: now) ?? .notFound
+            }
+        }
+    }
+
+    public func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] {
+        try check()
+        return change { state, now in
+            tasks.map { state.queues[$0.queue]?.extendLease($0.id, now: now) ?? false }
+        }
+    }
+
+    public func forward(queues: [String], limit: Int) async throws -> ForwardResult {
+        try check()
+        return change { state, now in
+            var result = ForwardResult(moved: 0, nextDueIn: nil)
+            for queue in queues {
+                result.moved += state.queues[queue]?.forward(limit: limit, now: now) ?? 0
+                guard let next = state.queues[queue]?.waiting.first?.time else { continue }
+                let wait = Duration.nanoseconds(max(0, next - now))
+                result.nextDueIn = min(result.nextDueIn ?? wait, wait)
+            }
+            return result
+        }
+    }
+
+    public func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask] {
+        try check()
+        return change { state, now in
+            queues.flatMap { state.queues[$0]?.expiredLeases(limit: limit, now: now) ?? [] }
+        }
+    }
+
+    public func deleteExpiredCompleted(queue: String, limit: Int) async throws -> Int {
+        try check()
+        return change { state, now in state.queues[queue]?.deleteExpiredCompleted(limit: limit, now: now) ?? 0 }
+    }
+
+    public func writeResult(_ result: [UInt8], of task: TaskReference) async throws {
+        try check()
+        let isWritten = change { state, _ in state.queues[task.queue]?.writeResult(result, of: task.id) ?? false }
+        if !isWritten { throw AsynqError.taskNotRunning(task) }
+    }
+
+    public func cancel(taskID: String) async throws {
+        try check()
+        for watch in store.state.withLock({ Array($0.watches.values) }) { watch.signal(.cancel(taskID: taskID)) }
+    }
+
+    public func writeServerState(_ state: ServerState, ttl: Duration) async throws {
+        try check()
+        change { all, now in
+            all.servers[state.identity] = (state, now.addingClamped(ttl.nanosecondsClamped))
+        }
+    }
+
+    public func clearServerState(_ server: ServerIdentity) async throws {
+        change { state, _ in state.servers[server] = nil }
+    }
+
+    public func makeWatch(
+        queues: [String],
+        onSignal: @escaping @Sendable (BrokerSignal) -> Void
+    ) -> any BrokerWatch {
+        let watch = MemoryWatch(broker: self, onSignal: onSignal)
+        store.state.withLock { $0.watches[ObjectIdentifier(watch)] = watch }
+        watch.signal(.live)
+        return watch
+    }
+
+    // MARK: Inside
+
+    private static let closed = AsynqError(.brokerUnavailable, "the broker has been shut down")
+
+    private func check() throws {
+        if isShutDown.load(ordering: .relaxed) { throw Self.closed }
+    }
+
+    /// Does something to the whole, and tells those who wait for what came of it.
+    func change<Value: Sendable>(_ body: (inout State, _ now: Int64) -> sending Value) -> Value {
+        let (value, watches, idle) = store.state.withLock {
+            state -> (Value, [MemoryWatch], [CheckedContinuation<Void, Never>]) in
+            let now = store.time()
+            let value = body(&state, now)
+            guard state.isIdle(now) else { return (value, Array(state.watches.values), []) }
+            let waiters = Array(state.idleWaiters.values)
+            state.idleWaiters = [:]
+            return (value, Array(state.watches.values), waiters)
+        }
+        for watch in watches { watch.look() }
+        for waiter in idle { waiter.resume() }
+        return value
+    }
+
+    /// Reads without a change.
+    func read<Value: Sendable>(_ body: (borrowing State, _ now: Int64) -> sending Value) -> Value {
+        store.state.withLock { body($0, store.time()) }
+    }
+
+    func remove(_ watch: MemoryWatch) {
+        store.state.withLock { $0.watches[ObjectIdentifier(watch)] = nil }
+    }
+
+    /// Returns when no task can run at this time: none is pending in a queue that is not paused, none is active, and none
+    /// is due. Also when the caller is cancelled.
+    ///
+    /// A task of a server that has died stays active until another one recovers it.
+    public func waitUntilIdle() async {
+        let id = store.state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isIdle = store.state.withLock { state in
+                    if Task.isCancelled || state.isIdle(store.time()) { return true }
+                    state.idleWaiters[id] = continuation
+                    return false
+                }
+                if isIdle { continuation.resume() }
+            }
+        } onCancel: {
+            store.state.withLock { $0.idleWaiters.removeValue(forKey: id) }?.resume()
+        }
+    }
+}
+
+extension MemoryBroker.State {
+    func isIdle(_ now: Int64) -> Bool {
+        queues.values.allSatisfy { queue in
+            queue.active.isEmpty && (queue.isPaused || queue.pending.isEmpty)
+                && (queue.waiting.first.map { $0.time > now } ?? true)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+public import Asynq
+import Logging
+
+/// Runs handlers in a test: a broker in memory, a clock that the test moves, and a real server between them.
+///
+/// ```swift
+/// @Test func `a reminder goes out after a day`() async throws {
+///     let tester = AsynqTester(handler: try makeRouter(mailer))
+///     try await SignUp(queue: tester.client).run(user)          // the code under test
+///     try tester.broker.expectEnqueued(Reminder(userID: user.id))
+///
+///     try await tester.advance(by: .hours(24))                  // takes milliseconds
+///     #expect(mailer.sent == ["reminder"])
+/// }
+/// ```
+///
+/// Retries, schedules, time-outs, leases and retention all follow the clock; nothing sleeps.
+public final class AsynqTester: Sendable {
+    /// Stands still until ``advance(by:)``.
+    public let clock: ManualClock
+    /// Where the tasks are; ask it what was enqueued and what became of it.
+    public let broker: MemoryBroker
+    /// For the code under test.
+    public let client: AsynqClient
+
+    private let handler: any TaskHandler
+    private let configuration: AsynqServer.Configuration
+    private let patience: Duration
+
+    /// - Parameters:
+    ///   - handler: what the program's worker runs: its router.
+    ///   - clock: default: a new one that begins now.
+    ///   - patience: how long handlers may take in real time before a test gives up. Default: 10 s.
+    ///   - configure: changes the settings of its server. Without it one handler runs at a time, so that tasks run in
+    ///     their order; the log is not shown, and signals are not handled.
+    public init(
+        handler: any TaskHandler = TaskRouter(),
+        clock: ManualClock = ManualClock(),
+        patience: Duration = .seconds(10),
+        configure: (inout AsynqServer.Configuration) -> Void = { _ in }
+    ) {
+        self.handler = handler
+        self.clock = clock
+        self.patience = patience
+        broker = MemoryBroker(clock: clock)
+        client = AsynqClient(broker)
+        var configuration = AsynqServer.Configuration(concurrency: 1)
+        configuration.handlesSignals = false
+        configuration.logger = Logger(label: "asynq") { _ in SwiftLogNoOpLogHandler() }
+        configure(&configuration)
+        self.configuration = configuration
+    }
+
+    /// Runs everything that can run now, and what that enqueues to run now, until nothing is left to do.
+    ///
+    /// - Throws: ``UnmetExpectation`` if handlers are still running when the patience is over.
+    public func runUntilIdle() async throws {
+        try await withServer { try await self.settle() }
+    }
+
+    /// Lets time pass, and runs at its moment everything that becomes due: scheduled tasks, retries, tasks of servers
+    /// that have died.
+    ///
+    /// - Throws: ``UnmetExpectation`` if handlers are still running when the patience is over.
+    public func advance(by duration: Duration) async throws {
+        let end = clock.now.advanced(by: duration)
+        try await withServer {
+            try await self.settle()
+            while let wait = self.broker.timeUntilDue(), self.clock.now.advanced(by: wait) <= end {
+                self.clock.advance(by: wait)
+                try await self.settle()
+            }
+            self.clock.advance(by: self.clock.now.duration(to: end))
+            try await self.settle()
+        }
+    }
+
+    /// Runs a server while `body` does its part, for tests of what happens in between.
+    public func withServer(_ body: @Sendable () async throws -> Void) async throws {
+        let server = AsynqServer(broker, handler: handler, configuration: configuration, clock: clock)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run() }
+            do {
+                try await body()
+            } catch {
+                // Does not wait for handlers, whose time-outs stand still with the clock.
+                server.shutdown()
+                server.shutdown()
+                throw error
+            }
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    private func settle() async throws {
+        let isIdle = try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask { [broker] in
+                await broker.waitUntilIdle()
+                return true
+            }
+            group.addTask { [patience] in
+                try await ContinuousClock().sleep(for: patience)
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? false
+        }
+        guard !isIdle else { return }
+        let queues = configuration.queues.keys.sorted()
+        let active = queues.flatMap { broker.tasks(in: .active, queue: $0) }
+        let pending = queues.reduce(0) { $0 + broker.tasks(in: .pending, queue: $1).count }
+        let types = Set(active.map(\.type)).sorted().joined(separator: ", ")
+        throw UnmetExpectation(
+            "not idle within \(patience): \(active.count) tasks are running"
+                + (active.isEmpty ? "" : " (\(types))") + ", \(pending) are pending. A task in a queue that the "
+                + "configuration does not name is never run; a handler must not wait for real time"
+        )
+    }
+}
+
+extension MemoryBroker {
+    /// How long until the earliest task becomes due; `nil` if none waits.
+    func timeUntilDue() -> Duration? {
+        read { state, now in
+            state.queues.values.compactMap { $0.waiting.first?.time }.min().map { .nanoseconds(max(0, $0 - now)) }
+        }
+    }
+}

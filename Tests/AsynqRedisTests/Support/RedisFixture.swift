@@ -1,0 +1,119 @@
+import Asynq
+import AsynqRedis
+import AsynqTesting
+import Foundation
+import NIOCore
+import Synchronization
+import TestSupport
+
+/// A broker on a Redis of its own, for the conformance suite.
+final class RedisFixture: BrokerFixture {
+    private let server: RedisServer
+    private let redis: RawRedis
+    private let own: RedisBroker
+    private let others = Mutex<[RedisBroker]>([])
+    /// By how much everything was made older.
+    private let elapsed = Mutex(Duration.zero)
+
+    init(_ server: RedisServer) throws {
+        self.server = server
+        own = try RedisBroker(server.uri, logger: .silent)
+        redis = try RawRedis(server)
+    }
+
+    var broker: any Broker { own }
+
+    func anotherBroker() async throws -> any Broker {
+        let broker = try RedisBroker(server.uri, logger: .silent)
+        others.withLock { $0.append(broker) }
+        return broker
+    }
+
+    func tearDown() async {
+        for broker in others.withLock({ $0 }) + [own] { await broker.shutdown() }
+        await redis.topology.shutdown()
+    }
+
+    func setPaused(_ isPaused: Bool, queue: String) async throws {
+        let key = QueueKeys(queue).paused
+        if isPaused { try await redis("SET", key, "1") } else { try await redis("DEL", key) }
+    }
+
+    // MARK: Time
+
+    func now() async throws -> Date {
+        let parts = try await redis("TIME").array?.compactMap(\.int) ?? []
+        let seconds = Double(parts[0]) + Double(parts[1]) / 1_000_000
+        return Date(timeIntervalSince1970: seconds + elapsed.withLock { Double($0.components.seconds) })
+    }
+
+    /// The clock of a server cannot be set, so everything in it is made older, and now is where it was.
+    func advance(by duration: Duration) async throws {
+        try await redis("EVAL", Self.age, 0, duration.components.seconds)
+        elapsed.withLock { $0 += duration }
+    }
+
+    private static let age = """
+        local seconds = tonumber(ARGV[1])
+        for _, key in ipairs(redis.call('KEYS', 'asynq:{*')) do
+          local kind = redis.call('TYPE', key).ok
+          if kind == 'zset' then
+            local unit = string.sub(key, -4) == ':due' and 1000 or 1
+            local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+            for i = 1, #entries, 2 do
+              redis.call('ZADD', key, string.format('%.0f', entries[i + 1] - seconds * unit), entries[i])
+            end
+          elseif string.find(key, ':unique:', 1, true) then
+            local left = redis.call('PTTL', key) - seconds * 1000
+            if left > 0 then redis.call('PEXPIRE', key, left) else redis.call('DEL', key) end
+          end
+        end
+        """
+
+    // MARK: Contents
+
+    func contents(of queue: String) async throws -> StoredQueue {
+        let keys = QueueKeys(queue)
+        let dump = try await RedisDump(redis)
+        func ids(_ key: String) -> [String] {
+            switch dump.entries[key] {
+            case .list(let items): items.reversed().map { String(decoding: $0, as: UTF8.self) }
+            case .sortedSet(let members): members.keys.map { String(decoding: $0, as: UTF8.self) }
+            default: []
+            }
+        }
+        var contents = StoredQueue(faults: dump.contradictions(queue: queue))
+        contents.places = [
+            .pending: ids(keys.pending), .active: ids(keys.active), .scheduled: ids(keys.scheduled),
+            .retry: ids(keys.retry), .archived: ids(keys.archived), .completed: ids(keys.completed),
+            .aggregating: dump.entries.keys.filter { $0.hasPrefix(keys.groupPrefix) }.flatMap(ids),
+        ]
+        for (key, entry) in dump.entries where key.hasPrefix(keys.taskPrefix) {
+            guard case .hash(let fields) = entry, let bytes = fields[Data("msg".utf8)],
+                let state = fields[Data("state".utf8)].flatMap({
+                    TaskState(rawValue: String(decoding: $0, as: UTF8.self))
+                })
+            else {
+                contents.faults.append("\(key) is no task")
+                continue
+            }
+            let message = try TaskMessage(decoding: ByteBuffer(bytes: bytes))
+            contents.tasks[String(key.dropFirst(keys.taskPrefix.count))] = .init(
+                message: message,
+                state: state,
+                hasPendingSince: fields[Data("pending_since".utf8)] != nil,
+                result: fields[Data("result".utf8)].map(Array.init)
+            )
+        }
+        func number(_ key: String) -> Int {
+            guard case .string(let data) = dump.entries[key] else { return 0 }
+            return Int(String(decoding: data, as: UTF8.self)) ?? 0
+        }
+        let today = Date().formatted(.iso8601.year().month().day())
+        contents.processed = number(keys.processed)
+        contents.failed = number(keys.failed)
+        contents.processedToday = number("\(keys.processed):\(today)")
+        contents.failedToday = number("\(keys.failed):\(today)")
+        return contents
+    }
+}
