@@ -17,6 +17,7 @@ let package = Package(
     products: [
         .library(name: "Asynq", targets: ["Asynq"]),
         .library(name: "AsynqRedis", targets: ["AsynqRedis"]),
+        .library(name: "AsynqSQLite", targets: ["AsynqSQLite"]),
         .library(name: "AsynqTesting", targets: ["AsynqTesting"]),
     ],
     dependencies: [
@@ -26,6 +27,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -65,6 +67,15 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "AsynqSQLite",
+            dependencies: [
+                "Asynq",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "AsynqTesting",
             dependencies: [
                 "Asynq",
@@ -98,6 +109,18 @@ let package = Package(
         .testTarget(
             name: "AsynqTests",
             dependencies: ["Asynq", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AsynqSQLiteTests",
+            dependencies: [
+                "Asynq",
+                "AsynqSQLite",
+                "AsynqTesting",
+                "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -1,0 +1,57 @@
+public import Asynq
+public import GRDB
+
+/// Tasks that are stored together with an application's own data, or not at all.
+extension SQLiteBroker {
+    /// Enqueues a task within a transaction of the application: both commit, or neither. The application's tables and the
+    /// tasks are in one file.
+    ///
+    /// ```swift
+    /// let database = try DatabasePool(path: "shop.db")
+    /// let broker = try SQLiteBroker(path: "shop.db")
+    ///
+    /// try await database.write { db in
+    ///     try order.insert(db)
+    ///     try broker.enqueue(ConfirmationEmail(orderID: order.id), in: db)
+    /// }
+    /// ```
+    ///
+    /// The file is in WAL mode once a broker has opened it, which suits `DatabaseQueue` and `DatabasePool` alike.
+    ///
+    /// - Parameter db: of a transaction on the broker's file.
+    /// - Returns: the task as it will be stored when the transaction is committed.
+    /// - Throws: ``AsynqError`` as `AsynqClient.enqueue` does: `invalidArgument` also if the transaction is on another
+    ///   file; `duplicateTask` or `taskIDConflict`, after which the transaction can go on. `DatabaseError` as any other
+    ///   statement does.
+    @discardableResult
+    public func enqueue(_ task: AsynqTask, _ options: TaskOption..., in db: Database) throws -> TaskInfo {
+        try enqueue(task, options: options, in: db)
+    }
+
+    /// Enqueues a typed payload within a transaction of the application, as ``enqueue(_:_:in:)-(AsynqTask,_,_)`` does.
+    @discardableResult
+    public func enqueue(_ payload: some TaskPayload, _ options: TaskOption..., in db: Database) throws -> TaskInfo {
+        try enqueue(try payload.asTask(), options: options, in: db)
+    }
+
+    private func enqueue(_ task: AsynqTask, options: [TaskOption], in db: Database) throws -> TaskInfo {
+        let request = try EnqueueRequest(task, options: options)
+        guard db.isInsideTransaction else {
+            throw AsynqError(.invalidArgument, "there is no transaction: enqueue within write { db in … }")
+        }
+        guard try isOwnFile(db) else {
+            throw AsynqError(
+                .invalidArgument,
+                "the transaction is on another file than the broker's, \(file.path): they must be the same"
+            )
+        }
+        let store = TaskStore(db: db, now: time())
+        let receipt = try store.enqueue([request])[0].get()
+        let changes = (pending: store.changes.pending, due: store.changes.due)
+        db.afterNextTransaction { [watches] _ in watches.changed(pending: changes.pending, due: changes.due) }
+        return TaskInfo(request.message, state: receipt.state, nextProcessAt: receipt.nextProcessAt)
+    }
+
+    /// Whether the connection is to the broker's file.
+    private func isOwnFile(_ db: Database) throws -> Bool { try SQLiteFile.realPath(db) == file.realPath }
+}

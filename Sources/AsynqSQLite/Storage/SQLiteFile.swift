@@ -1,0 +1,149 @@
+internal import Asynq
+internal import Dispatch
+internal import GRDB
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// The connections to one file: one that writes, one that reads beside it.
+///
+/// SQLite lets one connection write at a time, over all processes. So each process has one writer, which takes the lock
+/// with BEGIN IMMEDIATE, holds it for a bounded number of tasks, and waits for the others no longer than
+/// ``SQLiteConfiguration/busyTimeout``. Readers never wait and hold nobody up (WAL).
+final class SQLiteFile: Sendable {
+    let path: String
+    /// Absolute, as SQLite itself has it.
+    let realPath: String
+    let writer: DatabaseQueue
+    let reader: DatabaseQueue
+    /// The reader's calls block, so they have a thread of their own.
+    let readerQueue = DispatchQueue(label: "asynq.sqlite.reader")
+    private let time: @Sendable () -> Int64
+
+    /// Opens or makes the file, and its tables.
+    init(path: String, configuration: SQLiteConfiguration, time: @escaping @Sendable () -> Int64) throws(AsynqError) {
+        self.path = path
+        self.time = time
+        do {
+            var settings = Self.settings(configuration)
+            // Makes the file, where another process may be doing the same: both wait for each other.
+            writer = try DatabaseQueue(path: path, configuration: settings)
+            let synchronous = configuration.durability == .full ? "FULL" : "NORMAL"
+            let pages = configuration.maxPageCount
+            try writer.writeWithoutTransaction { db in
+                // Not before: GRDB sets it to NORMAL when it turns WAL on.
+                try db.execute(sql: "PRAGMA synchronous = \(synchronous)")
+                if let pages { try db.execute(sql: "PRAGMA max_page_count = \(pages)") }
+                if try !Schema.isCurrent(db) {
+                    try db.inTransaction(.immediate) {
+                        try Schema.migrate(db)
+                        return .commit
+                    }
+                }
+            }
+            realPath = try writer.writeWithoutTransaction { try Self.realPath($0) }
+            settings.journalMode = .default
+            settings.prepareDatabase { db in try db.execute(sql: "PRAGMA query_only = 1") }
+            reader = try DatabaseQueue(path: path, configuration: settings)
+        } catch {
+            throw AsynqError(sqlite: error, path: path, busyTimeout: configuration.busyTimeout)
+        }
+    }
+
+    private static func settings(_ configuration: SQLiteConfiguration) -> Configuration {
+        var settings = Configuration()
+        settings.label = "asynq"
+        settings.journalMode = .wal
+        let limit = configuration.busyTimeout
+        // A short nap each time: the lock is held for milliseconds, and whoever naps longest starves.
+        settings.busyMode = .callback { attempt in
+            let nap = min(2000, 100 + 50 * attempt)
+            // The naps of the first 38 attempts grow to 2 ms; from then on each takes that.
+            let waited =
+                attempt < 38 ? Duration.microseconds(attempt * (100 + 25 * attempt)) : .milliseconds(2 * attempt - 36)
+            guard waited < limit else { return false }
+            usleep(UInt32(nap))
+            return true
+        }
+        settings.prepareDatabase { db in
+            try db.execute(sql: "PRAGMA cache_size = -16384")
+            // Checkpoints of 16 MiB: fewer of the writes that must wait for the disk.
+            try db.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
+        }
+        return settings
+    }
+
+    static func realPath(_ db: Database) throws -> String {
+        try String.fetchOne(
+            try db.cachedStatement(sql: "SELECT file FROM pragma_database_list WHERE name = 'main'")
+        ) ?? ""
+    }
+
+    /// Reads what has been committed.
+    func read<Value: Sendable>(
+        _ body: @escaping @Sendable (TaskStore) throws -> Value
+    ) async -> Result<Value, any Error> {
+        await withCheckedContinuation { continuation in
+            readerQueue.async { continuation.resume(returning: Result { try self.readNow(body) }) }
+        }
+    }
+
+    /// Only on ``readerQueue``.
+    func readNow<Value>(_ body: (TaskStore) throws -> Value) throws -> Value {
+        try reader.writeWithoutTransaction { db in try body(TaskStore(db: db, now: time())) }
+    }
+
+    /// Does all that `body` does in one transaction. Blocks.
+    func write<Value>(_ body: (TaskStore) throws -> Value) throws -> Value {
+        try writer.writeWithoutTransaction { db in
+            var value: Value?
+            try db.inTransaction(.immediate) {
+                // The time is read under the lock, so that it does not go back from one writer to the next.
+                value = try body(TaskStore(db: db, now: time()))
+                return .commit
+            }
+            guard let value else { throw AsynqError(.brokerFailure, "the transaction gave nothing") }
+            return value
+        }
+    }
+
+    func close() throws {
+        try reader.close()
+        try writer.close()
+    }
+}
+
+extension AsynqError {
+    /// A failure of SQLite in words that say what to do. Holds no values: they are private.
+    init(sqlite error: any Error, path: String, busyTimeout: Duration) {
+        if let error = error as? AsynqError {
+            self = error
+            return
+        }
+        guard let failure = error as? DatabaseError else {
+            self.init(.brokerFailure, "\(path): \(Swift.type(of: error))", cause: error)
+            return
+        }
+        let (code, text): (Code, String) =
+            switch failure.resultCode {
+            case .SQLITE_BUSY, .SQLITE_LOCKED:
+                (.brokerUnavailable, "is locked: another process has been writing for more than \(busyTimeout)")
+            case .SQLITE_FULL: (.brokerFailure, "cannot grow: the disk is full. Nothing was changed")
+            case .SQLITE_READONLY:
+                (.brokerFailure, "cannot be written: this user may only read the file or its folder")
+            case .SQLITE_CANTOPEN:
+                (.brokerFailure, "cannot be opened: does its folder exist, and may this user write there?")
+            case .SQLITE_NOTADB: (.brokerFailure, "is no SQLite database")
+            case .SQLITE_CORRUPT: (.brokerFailure, "is damaged: \(failure.message ?? "no more is known")")
+            case .SQLITE_IOERR: (.brokerFailure, "cannot be read or written: the disk has failed or is full")
+            case .SQLITE_TOOBIG: (.invalidArgument, "cannot hold a task of this size")
+            default: (.brokerFailure, "failed: \(failure.message ?? "SQLite error \(failure.resultCode.rawValue)")")
+            }
+        self.init(code, "the file \(path) \(text)", cause: nil)
+    }
+}

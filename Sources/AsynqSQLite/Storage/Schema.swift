@@ -1,0 +1,112 @@
+internal import Asynq
+internal import GRDB
+
+/// The tables, and how those of older versions become those of this one. All names begin with `asynq_`, so that they can
+/// live in an application's own file.
+enum Schema {
+    /// Each step is run once for each file, in order; what has been released is never changed.
+    private static let migrations: [String] = [
+        """
+        -- A name for each queue, and its counters for all time. Times here and below are Unix microseconds unless said otherwise.
+        CREATE TABLE asynq_queue (
+          id INTEGER PRIMARY KEY AUTOINCREMENT,
+          name TEXT NOT NULL UNIQUE,
+          paused_at INTEGER,
+          processed INTEGER NOT NULL DEFAULT 0,
+          failed INTEGER NOT NULL DEFAULT 0
+        );
+        -- One row a task. Its place is its state and its order there: `position` is the order among the pending, the end
+        -- of the lease, the due time, the time of archiving or the end of the retention. What changes comes first and keeps
+        -- its size, so that SQLite overwrites it and leaves a large payload behind it alone.
+        CREATE TABLE asynq_task (
+          seq INTEGER PRIMARY KEY,
+          queue INTEGER NOT NULL,
+          state INTEGER NOT NULL,
+          position INTEGER NOT NULL,
+          pending_since INTEGER NOT NULL,
+          is_unique INTEGER NOT NULL,
+          retried INTEGER NOT NULL,
+          max_retry INTEGER NOT NULL,
+          timeout INTEGER NOT NULL, -- seconds
+          deadline INTEGER NOT NULL, -- Unix seconds
+          retention INTEGER NOT NULL, -- seconds
+          last_failed_at INTEGER NOT NULL, -- Unix seconds
+          completed_at INTEGER NOT NULL, -- Unix seconds
+          id TEXT NOT NULL,
+          type TEXT NOT NULL,
+          task_group TEXT,
+          headers TEXT, -- JSON
+          error TEXT,
+          payload BLOB,
+          result BLOB,
+          UNIQUE (queue, id)
+        );
+        CREATE INDEX asynq_task_place ON asynq_task (queue, state, position);
+        -- Uniqueness: at most one task for each type and payload of a queue. A missing payload is the byte 0, another one
+        -- follows a byte 1.
+        CREATE TABLE asynq_lock (
+          queue INTEGER NOT NULL,
+          type TEXT NOT NULL,
+          payload BLOB NOT NULL,
+          task TEXT NOT NULL, -- its id
+          ends_at INTEGER NOT NULL,
+          PRIMARY KEY (queue, type, payload)
+        ) WITHOUT ROWID;
+        CREATE INDEX asynq_lock_task ON asynq_lock (queue, task);
+        CREATE INDEX asynq_lock_end ON asynq_lock (ends_at);
+        -- Counters of each UTC day, as days since 1970.
+        CREATE TABLE asynq_day (
+          queue INTEGER NOT NULL,
+          day INTEGER NOT NULL,
+          processed INTEGER NOT NULL DEFAULT 0,
+          failed INTEGER NOT NULL DEFAULT 0,
+          PRIMARY KEY (queue, day)
+        ) WITHOUT ROWID;
+        -- Running servers, as JSON.
+        CREATE TABLE asynq_server (
+          id TEXT PRIMARY KEY NOT NULL,
+          state TEXT NOT NULL,
+          ends_at INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        -- Cancellations for the servers of other processes; kept for a minute.
+        CREATE TABLE asynq_cancellation (
+          seq INTEGER PRIMARY KEY AUTOINCREMENT,
+          task TEXT NOT NULL,
+          at INTEGER NOT NULL
+        );
+        """
+    ]
+
+    /// Brings a file up to this version. Within a transaction that may write.
+    ///
+    /// - Throws: ``AsynqError`` if the file is of a newer version.
+    static func migrate(_ db: Database) throws {
+        let version = try version(db)
+        guard version <= migrations.count else {
+            throw AsynqError(
+                .brokerFailure,
+                "the tables were made by a newer swift-asynq (their version is \(version), this one knows \(migrations.count)): "
+                    + "update this program too"
+            )
+        }
+        guard version < migrations.count else { return }
+        for migration in migrations[version...] { try db.execute(sql: migration) }
+        try db.execute(sql: "CREATE TABLE IF NOT EXISTS asynq_schema (version INTEGER NOT NULL)")
+        try db.execute(sql: "DELETE FROM asynq_schema")
+        try db.execute(sql: "INSERT INTO asynq_schema VALUES (?)", arguments: [migrations.count])
+    }
+
+    /// Whether nothing is left to be done.
+    static func isCurrent(_ db: Database) throws -> Bool { try version(db) == migrations.count }
+
+    private static func version(_ db: Database) throws -> Int {
+        guard try db.tableExists("asynq_schema") else { return 0 }
+        return try Int.fetchOne(db, sql: "SELECT version FROM asynq_schema") ?? 0
+    }
+}
+
+/// How states are stored. None is 0 or 1, which SQLite stores in fewer bytes than the others.
+enum StoredState: Int64 {
+    case pending = 2
+    case active, scheduled, retry, archived, completed, aggregating
+}
