@@ -1,4 +1,4 @@
-public import Asynq
+import Asynq
 
 /// The contract of a ``Broker`` as a program: every rule that clients and servers rely on (spec 1, "Transitions"; spec
 /// 2). Whoever writes a broker runs all of them:

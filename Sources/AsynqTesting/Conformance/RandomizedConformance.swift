@@ -1,4 +1,4 @@
-public import Asynq
+import Asynq
 
 /// Random operations on a broker, compared after each step with a simple model of the contract: thousands of steps, in
 /// which workers die with their tasks, brokers are replaced and time passes.
