@@ -6,13 +6,13 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo lint format bench protobuf clean
+.PHONY: help setup build test demo demo-redis consumer lint format bench protobuf clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what the tests and the demo need: redis-server, openssl
-	@scripts/setup.sh
+setup: ## Install what the build and the tests need: libsqlite3-dev, redis-server, openssl
+	@scripts/setup.sh build tests
 
 build: ## Build everything, tests too
 	swift build --build-tests
@@ -21,9 +21,18 @@ test: setup ## Run all tests, against real servers that they start themselves
 	swift build --build-tests
 	swift test --skip-build
 
-demo: setup ## Run the quickstart against a private Redis
+demo: ## Run the quickstart, on SQLite: nothing to install beyond what the build needs
+	@scripts/setup.sh build
 	swift build --product Quickstart
-	@scripts/demo.sh
+	@"$$(swift build --show-bin-path)/Quickstart"
+
+demo-redis: setup ## Run the quickstart against a private Redis
+	swift build --product Quickstart
+	@scripts/with-redis.sh "$$(swift build --show-bin-path)/Quickstart"
+
+consumer: ## Build and run a small package that depends on this one
+	@scripts/setup.sh build
+	@scripts/consumer.sh
 
 lint: ## Check the format of the code
 	swift format lint --strict --recursive $(SOURCES)

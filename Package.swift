@@ -89,6 +89,7 @@ let package = Package(
             dependencies: [
                 "Asynq",
                 "AsynqRedis",
+                "AsynqSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Examples/Quickstart",
@@ -96,7 +97,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "Readme",
-            dependencies: ["Asynq", "AsynqRedis"],
+            dependencies: ["Asynq", "AsynqSQLite"],
             path: "Examples/Readme",
             swiftSettings: settings
         ),

@@ -1,11 +1,21 @@
 #!/usr/bin/env bash
-# Installs what the tests and the demo need and this machine lacks. Does nothing, and asks no network, if all is there.
+# setup.sh [build] [tests]: installs what the build or the tests need and this machine lacks. Does nothing, and asks no
+# network, if all is there.
 set -euo pipefail
 
 missing=()
-command -v redis-server >/dev/null || missing+=(redis-server)
-command -v redis-cli >/dev/null || missing+=(redis-tools)
-command -v openssl >/dev/null || missing+=(openssl)
+for part in "$@"; do
+  case $part in
+    build)
+      # SQLite's header: asked of the compiler, which knows where this system has it.
+      echo '#include <sqlite3.h>' | clang -E - >/dev/null 2>&1 || missing+=(libsqlite3-dev) ;;
+    tests)
+      command -v redis-server >/dev/null || missing+=(redis-server)
+      command -v redis-cli >/dev/null || missing+=(redis-tools)
+      command -v openssl >/dev/null || missing+=(openssl) ;;
+    *) echo "usage: setup.sh [build] [tests]" >&2; exit 64 ;;
+  esac
+done
 
 if ! command -v swift >/dev/null; then
   echo "swift is not on the PATH: install Swift 6.2 or later from https://www.swift.org/install" >&2

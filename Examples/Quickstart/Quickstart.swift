@@ -1,5 +1,6 @@
 import Asynq
 import AsynqRedis
+import AsynqSQLite
 import Foundation
 import Logging
 
@@ -13,9 +14,8 @@ struct WelcomeEmail: TaskPayload {
 @main
 struct Quickstart {
     static func main() async throws {
-        // Set REDIS_URL, or have a Redis on its usual port.
-        let uri = ProcessInfo.processInfo.environment["REDIS_URL"] ?? "redis://127.0.0.1:6379"
-        let broker = try RedisBroker(uri)
+        let broker = try makeBroker()
+        say("tasks are in \(broker.name)")
         let queue = "quickstart-\(UUID().uuidString.prefix(8))"
         let progress = Progress(expected: 5)
 
@@ -72,7 +72,25 @@ struct Quickstart {
             try await group.waitForAll()
         }
         await broker.shutdown()
+        if FileManager.default.fileExists(atPath: folder.path) { try FileManager.default.removeItem(at: folder) }
         say("all done")
+    }
+
+    static let folder = FileManager.default.temporaryDirectory.appendingPathComponent("quickstart-\(UUID().uuidString)")
+
+    /// With `--redis URI` or the environment's REDIS_URL tasks are in that Redis, without in a file of this run's own. The
+    /// broker is the only line that differs.
+    static func makeBroker() throws -> any Broker {
+        let arguments = CommandLine.arguments.dropFirst()
+        guard arguments.isEmpty || (arguments.count == 2 && arguments.first == "--redis") else {
+            FileHandle.standardError.write(Data("usage: Quickstart [--redis redis://host:port]\n".utf8))
+            exit(64)
+        }
+        if let uri = arguments.last ?? ProcessInfo.processInfo.environment["REDIS_URL"] {
+            return try RedisBroker(uri)
+        }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        return try SQLiteBroker(path: folder.appendingPathComponent("tasks.db").path)
     }
 
     struct ReportFailure: Error {

@@ -1,5 +1,5 @@
 import Asynq
-import AsynqRedis
+import AsynqSQLite
 
 struct WelcomeEmail: TaskPayload {
     static let taskType = "email:welcome"
@@ -10,7 +10,7 @@ struct WelcomeEmail: TaskPayload {
 @main
 struct Readme {
     static func main() async throws {
-        let broker = try RedisBroker("redis://127.0.0.1:6379")
+        let broker = try SQLiteBroker(path: "tasks.db")  // or: try RedisBroker("redis://127.0.0.1:6379")
 
         // Put tasks on a queue: from any process, now or for later.
         let client = AsynqClient(broker)
