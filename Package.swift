@@ -160,6 +160,7 @@ let package = Package(
             dependencies: [
                 "Asynq",
                 "AsynqRedis",
+                "AsynqTesting",
                 "RedisClient",
                 "TestSupport",
                 "TestWorker",

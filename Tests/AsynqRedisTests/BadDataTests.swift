@@ -41,6 +41,89 @@ struct BadDataTests {
         }
     }
 
+    @Test func `a due task without a message is dropped with a line, and the others start`() async throws {
+        let log = LogRecorder()
+        try await withBroker(logger: log.logger) { broker, redis in
+            for id in ["empty", "odd", "good"] {
+                let request = EnqueueRequest(message: message(id), start: .after(milliseconds: 3_600_000))
+                _ = try await broker.enqueue([request])[0].get()
+                try await redis("ZADD", keys.scheduled, 1, id)
+                try await redis("DEL", keys.due)
+            }
+            try await redis("HDEL", keys.task("empty"), "msg")
+            try await redis("DEL", keys.task("odd"))
+            try await redis("SET", keys.task("odd"), "a string")
+            #expect(try await broker.forward(queues: ["default"], limit: 10).moved == 1)
+            #expect(try await broker.take(10).map(\.message.id) == ["good"])
+            #expect(try await redis("EXISTS", keys.task("empty")).int == 0)
+            #expect(try await redis("GET", keys.task("odd")).string == "a string")
+            #expect(log.lines.count { $0.contains("dropped a task that has no message") } == 2)
+            _ = try await broker.enqueue([EnqueueRequest(message: message("empty"))])[0].get()
+        }
+    }
+
+    @Test func `a lease without a message or without its task is removed by recovery`() async throws {
+        let log = LogRecorder()
+        try await withBroker(logger: log.logger) { broker, redis in
+            try await broker.put(["empty", "lost", "good"])
+            _ = try await broker.take(10)
+            for id in ["empty", "lost", "good"] { try await redis("ZADD", keys.lease, "XX", 1, id) }
+            try await redis("HDEL", keys.task("empty"), "msg")
+            try await redis("LREM", keys.active, 0, "lost")
+            let expired = try await broker.expiredLeases(queues: ["default"], limit: 10)
+            #expect(Set(expired.map(\.message.id)) == ["lost", "good"])
+            #expect(log.lines.count { $0.contains("dropped a task") && $0.contains("task_id=empty") } == 1)
+            #expect(try await redis("EXISTS", keys.task("empty")).int == 0)
+            let outcomes = await broker.end(
+                expired,
+                .retry(delay: .seconds(60), error: "lost", countsAsFailure: true),
+                isRecovery: true
+            )
+            #expect(
+                Dictionary(uniqueKeysWithValues: zip(expired.map(\.message.id), outcomes)) == [
+                    "lost": "notFound", "good": "finished",
+                ]
+            )
+            #expect(try await broker.expiredLeases(queues: ["default"], limit: 10).isEmpty)
+        }
+    }
+
+    @Test func `counters and locks that are something else do not hold up outcomes`() async throws {
+        try await withBroker { broker, redis in
+            let unique = EnqueueRequest(message: message("u"), uniqueFor: .seconds(600))
+            _ = try await broker.enqueue([unique])[0].get()
+            let lock = try #require(try await redis("HGET", keys.task("u"), "unique_key").string)
+            let tasks = try await broker.take(1)
+            for key in [lock, keys.processed] { try await redis("DEL", key) }
+            try await redis("LPUSH", lock, "odd")
+            try await redis("SET", keys.processed, "many")
+            let today = Date().formatted(.iso8601.year().month().day())
+            try await redis("SET", "\(keys.processed):\(today)", "many")
+            #expect(await broker.end(tasks, .done) == ["finished"])
+            #expect(try await redis("GET", keys.processed).string == "1")
+            #expect(try await redis("GET", "\(keys.processed):\(today)").string == "1")
+            #expect(try await redis("EXISTS", keys.task("u")).int == 0)
+        }
+    }
+
+    @Test func `a lock that lasts for ever is one, and queues that look alike are two`() async throws {
+        try await withBroker { broker, redis in
+            let client = AsynqClient(broker)
+            let tasks = ["caf\u{E9}", "cafe\u{301}"].map {
+                AsynqTask("t", .queue($0), .unique(for: .seconds(Int64.max)), .processIn(.seconds(1)))
+            }
+            for result in await client.enqueue(batch: tasks + tasks + [AsynqTask("u", .queue("cafe\u{301}"))]) {
+                if case .failure(let error) = result { #expect(error.code == .duplicateTask) }
+            }
+            #expect(try await redis.strings("SMEMBERS", "asynq:queues").count == 2)
+            #expect(try await redis("ZCARD", "asynq:{caf\u{E9}}:scheduled").int == 1)
+            #expect(try await redis("ZCARD", "asynq:{cafe\u{301}}:scheduled").int == 1)
+            #expect(try await broker.take(5, queue: "caf\u{E9}").isEmpty)
+            let taken = try await broker.take(5, queue: "cafe\u{301}")
+            #expect(await broker.end(taken, .done) == ["finished"])
+        }
+    }
+
     @Test(arguments: ["a b", "{", "}", "{}", "a:b:c", "*?[x]", "🎌 очередь", "\u{0}nul", "new\r\nline", "%s"])
     func `a queue may have any name`(queue: String) async throws {
         try await withBroker { broker, redis in

@@ -33,6 +33,44 @@ struct OptionTests {
         #expect(large.message.maxRetry == .max)
     }
 
+    @Test func `for ever is as long as a broker can count`() throws {
+        let request = try EnqueueRequest(
+            AsynqTask("t"),
+            options: [.unique(for: .seconds(Int64.max)), .processIn(.seconds(Int64.max))]
+        )
+        guard case .after(let delay) = request.start, let ttl = request.uniqueFor?.millisecondsRoundedUp else {
+            Issue.record("neither a delay nor a lock")
+            return
+        }
+        // Lua counts in doubles, and a start and a lock are added to a time.
+        #expect(delay > 3_000_000_000_000 && ttl > 3_000_000_000_000 && delay + ttl < 1 << 53)
+        let later = try EnqueueRequest(AsynqTask("t"), options: [.processAt(Date(timeIntervalSince1970: 1e300))])
+        #expect(later.start == .at(milliseconds: delay))
+    }
+
+    @Test func `queues whose names only look alike are told apart`() {
+        let (one, two) = ("caf\u{E9}", "cafe\u{301}")
+        #expect(one == two && QueueName(one) != QueueName(two))
+        #expect(Set([QueueName(one), QueueName(two), QueueName(one)]).count == 2)
+    }
+
+    @Test func `dates in typed payloads keep their milliseconds, and Go's are read`() throws {
+        struct Dated: Codable, Equatable { var at: Date }
+        let coder = JSONPayloadCoder()
+        let dated = Dated(at: Date(timeIntervalSince1970: 1_767_323_045.5))
+        let bytes = try coder.encode(dated)
+        #expect(String(decoding: bytes, as: UTF8.self) == #"{"at":"2026-01-02T03:04:05.500Z"}"#)
+        #expect(try coder.decode(Dated.self, from: bytes) == dated)
+        for (text, seconds) in [
+            ("2026-01-02T03:04:05Z", 1_767_323_045.0), ("2026-01-02T05:04:05+02:00", 1_767_323_045.0),
+            ("2026-01-02T03:04:05.25Z", 1_767_323_045.25),
+        ] {
+            let read = try coder.decode(Dated.self, from: Array(#"{"at":"\#(text)"}"#.utf8))
+            #expect(abs(read.at.timeIntervalSince1970 - seconds) < 0.001, "\(text)")
+        }
+        #expect(throws: DecodingError.self) { try coder.decode(Dated.self, from: Array(#"{"at":"today"}"#.utf8)) }
+    }
+
     @Test func `a deadline alone means no timeout`() throws {
         let request = try EnqueueRequest(
             AsynqTask("t"),

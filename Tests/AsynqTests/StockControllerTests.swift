@@ -43,4 +43,12 @@ struct StockControllerTests {
         controller.dequeued(from: 200_000_000, to: 201_000_000, finished: 1001)
         #expect(controller.target == 0)
     }
+
+    @Test func `answers that overtake each other do no harm`() {
+        var controller = StockController(limit: 256)
+        controller.dequeued(from: 0, to: 1_000_000, finished: 110)
+        controller.dequeued(from: 0, to: 2_000_000, finished: 100)
+        controller.dequeued(from: 2_000_000, to: 2_000_000, finished: 90)
+        #expect(controller.target > 0)
+    }
 }

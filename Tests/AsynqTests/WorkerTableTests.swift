@@ -83,14 +83,14 @@ struct WorkerTableTests {
         )
         #expect(tickets.map(\.deadline) == [5 * second, 3 * second, 2 * second])
         #expect(table.nextDeadline == 2 * second)
-        _ = table.expire(3 * second, grace: second)
+        _ = table.expire(3 * second, grace: .seconds(1))
         #expect(tickets.map { table.cause(of: $0.slot) } == [nil, .timeout, .timeout])
     }
 
     @Test func `what a cancelled handler returns is no success`() {
         var table = WorkerTable(concurrency: 1)
         let ticket = table.admit([task("a", timeout: 1)], dequeuedAt: 0, now: 0)[0]
-        _ = table.expire(second, grace: second)
+        _ = table.expire(second, grace: .seconds(1))
         guard case .decide(.timeout) = table.finished(ticket, .done, isDecided: false, now: second) else {
             Issue.record("taken for a success")
             return
@@ -103,8 +103,8 @@ struct WorkerTableTests {
     @Test func `a handler that ignores its cancellation is left behind, and is not heard any more`() {
         var table = WorkerTable(concurrency: 1)
         let ticket = table.admit([task("a", timeout: 1)], dequeuedAt: 0, now: 0)[0]
-        #expect(table.expire(second, grace: second).stubborn.isEmpty)
-        let stubborn = table.expire(2 * second, grace: second).stubborn
+        #expect(table.expire(second, grace: .seconds(1)).stubborn.isEmpty)
+        let stubborn = table.expire(2 * second, grace: .seconds(1)).stubborn
         #expect(stubborn.map(\.1) == [.timeout])
         table.abandon(ticket.slot, .archive(error: "late"))
         #expect(table.running == 0 && table.demand == 1)

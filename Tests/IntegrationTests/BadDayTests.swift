@@ -1,5 +1,6 @@
 import Asynq
 import AsynqRedis
+import AsynqTesting
 import Foundation
 import Synchronization
 import TestSupport
@@ -91,6 +92,94 @@ struct BadDayTests {
             // At least once: those that were running when the connection was lost may have been run again.
             #expect(runs.repeated < 10_000)
             #expect(try redis.count("archived") == 0)
+        }
+    }
+
+    @Test func `an outcome is kept while Redis is away, and its task is not run again`() async throws {
+        try await RedisServer.withServer(["--appendonly", "yes", "--appendfsync", "always"]) { redis in
+            let runs = Recorder<String>()
+            let release = AsyncStream<Void>.makeStream()
+            let handler = ClosureHandler { _, context in
+                runs.add(context.taskID)
+                for await _ in release.stream { break }
+            }
+            try await withBroker(redis) { broker in
+                try await withServer(broker, handler: handler) { _ in
+                    try await AsynqClient(broker).enqueue(AsynqTask("t"))
+                    await runs.wait(for: 1)
+                    redis.kill()
+                    release.continuation.finish()
+                    try await redis.start()
+                    try await eventually("its outcome is stored") { try redis.isEmpty() }
+                }
+            }
+            #expect(runs.count == 1)
+            #expect(try redis.cli("GET", "asynq:{default}:processed") == "1")
+        }
+    }
+
+    @Test func `a server that cannot reach Redis until its leases end cancels its handlers and stores nothing`()
+        async throws
+    {
+        try await RedisServer.withServer(["--appendonly", "yes", "--appendfsync", "always"]) { redis in
+            let clock = ManualClock()
+            let events = Recorder<String>()
+            var target = try RedisConfiguration(redis.uri)
+            target.dialTimeout = .milliseconds(200)
+            let broker = try RedisBroker(configuration: target, logger: .silent)
+            let handler = ClosureHandler { _, _ in
+                events.add("start")
+                do {
+                    try await Task.sleep(for: .seconds(86_400))
+                } catch {
+                    events.add("cancelled")
+                    throw error
+                }
+            }
+            let server = AsynqServer(broker, handler: handler, configuration: configuration(), clock: clock)
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { try await server.run() }
+                try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a")))
+                await events.wait(for: 1)
+                redis.kill()
+                try await eventually("its lease has ended") {
+                    clock.advance(by: .seconds(1))
+                    return events.count == 2
+                }
+                try await redis.start()
+                server.shutdown()
+                try await tasks.waitForAll()
+            }
+            await broker.shutdown()
+            #expect(events.elements == ["start", "cancelled"])
+            // Somebody else's to recover.
+            #expect(try redis.cli("LRANGE", "asynq:{default}:active", "0", "-1") == "a")
+            #expect(try redis.count("retry") == 0)
+        }
+    }
+
+    @Test func `a second SIGINT does not wait for handlers`() async throws {
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                try await AsynqClient(broker).enqueue(AsynqTask("hang", .taskID("a")))
+                let worker = try WorkerProcess(
+                    redis.uri,
+                    queue: "default",
+                    concurrency: 1,
+                    shutdownMilliseconds: 86_400_000
+                )
+                try await eventually("it works") { worker.ids("start") == ["a"] }
+                worker.signal(SIGINT)
+                try await eventually("it takes no more") {
+                    try await AsynqClient(broker).enqueue(AsynqTask("t"))
+                    return try redis.count("pending") > 0
+                }
+                #expect(worker.ids("cancelled").isEmpty)
+                worker.signal(SIGINT)
+                #expect(try await worker.wait() == 0)
+                #expect(worker.ids("cancelled") == ["a"])
+                #expect(try redis.cli("LINDEX", "asynq:{default}:pending", "-1") == "a")
+            }
         }
     }
 

@@ -89,6 +89,8 @@ public struct FinishRequest: Sendable {
     public enum Outcome: Sendable, Hashable {
         /// Succeeded; the task is deleted, or kept as completed if it has a retention.
         case done
+        /// Revoked; the task is deleted, whatever its retention.
+        case drop
         /// Failed; to be tried again after `delay` on the broker's clock. One that does not count as a failure leaves
         /// the retries used and the failure counters as they are.
         case retry(delay: Duration, error: String, countsAsFailure: Bool)

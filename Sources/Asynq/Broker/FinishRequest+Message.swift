@@ -15,7 +15,7 @@ extension FinishRequest {
         case .archive(let error):
             message.errorMessage = error
             message.lastFailedAt = seconds
-        case .requeue: break
+        case .requeue, .drop: break
         }
         return message
     }

@@ -9,6 +9,8 @@ extension EnqueueRequest {
     static let defaultTimeout: Int64 = 30 * 60
     static let defaultMaxRetry: Int32 = 25
     static let defaultQueue = "default"
+    /// For ever, about 140 000 years: brokers can add it to a time, in milliseconds, without losing a digit.
+    private static let longest = Duration.seconds(1 << 42)
 
     /// Applies the task's options, then those given at enqueue (spec 2, "Task and options").
     package init(_ task: AsynqTask, options: [TaskOption] = []) throws(AsynqError) {
@@ -49,14 +51,14 @@ extension EnqueueRequest {
             guard ttl >= .seconds(1) else {
                 throw AsynqError(.invalidArgument, "the uniqueness TTL is \(ttl): it must be at least 1 second")
             }
-            uniqueFor = ttl
+            uniqueFor = min(ttl, Self.longest)
         case .processAt(let date):
             // To the microsecond first: a Date that was made from 0.123 s is a little more than that.
             let microseconds = (date.timeIntervalSince1970 * 1_000_000).rounded()
             let milliseconds = Int64(clamping: (microseconds / 1000).rounded(.up))
-            start = .at(milliseconds: milliseconds)
+            start = .at(milliseconds: min(milliseconds, Self.longest.millisecondsRoundedUp))
         case .processIn(let delay):
-            start = delay > .zero ? .after(milliseconds: delay.millisecondsRoundedUp) : .now
+            start = delay > .zero ? .after(milliseconds: min(delay, Self.longest).millisecondsRoundedUp) : .now
         case .retention(let duration):
             guard duration >= .zero else {
                 throw AsynqError(.invalidArgument, "the retention is negative (\(duration)): use zero for none")

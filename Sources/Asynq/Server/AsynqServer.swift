@@ -20,7 +20,8 @@ import Foundation
 /// then are handed back to their queues, next to run.
 public final class AsynqServer: Service {
     private enum Lifecycle {
-        case new
+        /// What was asked of it before its start.
+        case new([@Sendable (ServerEngine) -> Void])
         case running(ServerEngine)
         case closed
     }
@@ -29,7 +30,7 @@ public final class AsynqServer: Service {
     private let handler: any TaskHandler
     private let configuration: Configuration
     private let clock: LoopClock
-    private let lifecycle = Mutex(Lifecycle.new)
+    private let lifecycle = Mutex(Lifecycle.new([]))
 
     /// - Parameters:
     ///   - broker: where the tasks are.
@@ -61,7 +62,9 @@ public final class AsynqServer: Service {
         let engine = ServerEngine(broker: broker, handler: handler, configuration: configuration, clock: clock)
         try lifecycle.withLock { lifecycle in
             switch lifecycle {
-            case .new: lifecycle = .running(engine)
+            case .new(let requests):
+                lifecycle = .running(engine)
+                for request in requests { request(engine) }
             case .running: throw AsynqError(.serverClosed, "the server is running already")
             case .closed: throw AsynqError(.serverClosed, "the server has been closed: make a new one")
             }
@@ -84,13 +87,28 @@ public final class AsynqServer: Service {
         }
     }
 
-    /// Takes no more tasks; running handlers go on, and the server runs on without work until it is shut down.
+    /// Takes no more tasks; running handlers go on, and the server runs on without work until it is shut down. Before
+    /// ``run()`` it holds for the run that begins.
     public func stop() {
-        if case .running(let engine) = lifecycle.withLock({ $0 }) { engine.requestStop() }
+        ask { $0.requestStop() }
     }
 
-    /// Begins the shutdown; ``run()`` returns when it is complete. Called again, it no longer waits for handlers.
+    /// Begins the shutdown; ``run()`` returns when it is complete. Called again, it no longer waits for handlers. Before
+    /// ``run()`` it holds for the run that begins, which then ends at once.
     public func shutdown() {
-        if case .running(let engine) = lifecycle.withLock({ $0 }) { engine.requestShutdown(isRepeatable: true) }
+        ask { $0.requestShutdown(isRepeatable: true) }
+    }
+
+    private func ask(_ request: @escaping @Sendable (ServerEngine) -> Void) {
+        let engine = lifecycle.withLock { lifecycle -> ServerEngine? in
+            switch lifecycle {
+            case .new(let requests):
+                lifecycle = .new(requests + [request])
+                return nil
+            case .running(let engine): return engine
+            case .closed: return nil
+            }
+        }
+        if let engine { request(engine) }
     }
 }

@@ -30,18 +30,45 @@ struct AttemptRunner: Sendable {
                 try await handler.handle(task, context: context)
             }
         } catch {
+            pool.deciding(ticket)
             let cause = pool.read { $0.cause(of: ticket.slot) }
-            let outcome =
-                if let cause {
-                    await outcome(of: cause, task, context)
-                } else {
-                    await outcome(of: error, task, context)
-                }
-            return pool.finished(ticket, outcome, isDecided: true)
+            return pool.finished(
+                ticket,
+                await end(cause == nil ? error : cause?.error, cause, task, context),
+                isDecided: true
+            )
         }
         let next = pool.finished(ticket, .done, isDecided: false)
         guard case .decide(let cause) = next else { return next }
-        return pool.finished(ticket, await outcome(of: cause, task, context), isDecided: true)
+        return pool.finished(ticket, await end(cause.error, cause, task, context), isDecided: true)
+    }
+
+    /// Tells of a failed attempt. Returns its outcome.
+    private func end(
+        _ error: (any Error)?,
+        _ cause: CancelCause?,
+        _ task: AsynqTask,
+        _ context: TaskContext
+    ) async -> FinishRequest.Outcome? {
+        if let error, let errorHandler = configuration.errorHandler { await errorHandler(error, task, context) }
+        return outcome(of: error, cause, task, context)
+    }
+
+    /// The outcome of an attempt whose handler ignores its cancellation.
+    func outcome(of cause: CancelCause, _ held: WorkerTable.Held) -> FinishRequest.Outcome? {
+        let context = context(of: held.task, deadline: held.deadline)
+        let task = AsynqTask(held.task.message)
+        if !held.handlerHasEnded {
+            context.logger.error(
+                "handler ignores its cancellation and is left behind",
+                metadata: ["cause": "\(cause)"]
+            )
+            if let error = cause.error, let errorHandler = configuration.errorHandler {
+                // Unstructured, because whoever waits for it must go on cancelling the others.
+                Task { await errorHandler(error, task, context) }
+            }
+        }
+        return outcome(of: cause.error, cause, task, context)
     }
 
     private func context(of task: LeasedTask, deadline: Int64) -> TaskContext {
@@ -52,46 +79,23 @@ struct AttemptRunner: Sendable {
         return TaskContext(task: task, broker: broker, logger: configuration.logger, deadline: date)
     }
 
-    /// The outcome of an attempt whose handler ignores its cancellation.
-    func outcome(of cause: CancelCause, _ held: WorkerTable.Held) async -> FinishRequest.Outcome? {
-        let context = context(of: held.task, deadline: held.deadline)
-        context.logger.error(
-            "handler ignores its cancellation and is left behind",
-            metadata: ["cause": "\(cause)"]
-        )
-        return await outcome(of: cause, AsynqTask(held.task.message), context)
-    }
-
     private func outcome(
-        of cause: CancelCause,
+        of error: (any Error)?,
+        _ cause: CancelCause?,
         _ task: AsynqTask,
         _ context: TaskContext
-    ) async -> FinishRequest.Outcome? {
-        switch cause {
-        case .shutdown: return .requeue
-        case .leaseLost:
+    ) -> FinishRequest.Outcome? {
+        if cause == .leaseLost {
             context.logger.warning("handler was cancelled because its lease is lost; another server has the task")
             return nil
-        case .timeout:
-            let error = AsynqError(.taskTimeout, "asynq: task timed out: its timeout or deadline has passed")
-            return await outcome(of: error, task, context)
-        case .cancelled:
-            return await outcome(of: AsynqError(.taskCancelled, "asynq: task was cancelled"), task, context)
         }
-    }
-
-    private func outcome(
-        of error: any Error,
-        _ task: AsynqTask,
-        _ context: TaskContext
-    ) async -> FinishRequest.Outcome {
-        if let errorHandler = configuration.errorHandler { await errorHandler(error, task, context) }
+        guard let error else { return .requeue }
         let text = String(describing: error)
         let metadata: Logger.Metadata = ["error": "\(text)"]
         switch (error as? AsynqError)?.code {
         case .revokeTask:
             context.logger.info("task revoked by its handler", metadata: metadata)
-            return .done
+            return .drop
         case .skipRetry, .payloadDecoding:
             context.logger.warning("task failed and is archived: not to be retried", metadata: metadata)
             return .archive(error: text)
@@ -108,6 +112,17 @@ struct AttemptRunner: Sendable {
             metadata: ["error": "\(text)", "retry_in": "\(delay)"]
         )
         return .retry(delay: delay, error: text, countsAsFailure: countsAsFailure)
+    }
+}
+
+extension CancelCause {
+    /// As what it counts; `nil` if not as a failure of the task.
+    fileprivate var error: AsynqError? {
+        switch self {
+        case .shutdown, .leaseLost: nil
+        case .timeout: AsynqError(.taskTimeout, "asynq: task timed out: its timeout or deadline has passed")
+        case .cancelled: AsynqError(.taskCancelled, "asynq: task was cancelled")
+        }
     }
 }
 

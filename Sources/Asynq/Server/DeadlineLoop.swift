@@ -8,7 +8,7 @@ struct DeadlineLoop: Sendable {
     func run() async {
         while !Task.isCancelled {
             for (held, cause) in pool.expire(grace: grace) {
-                pool.abandon(held.slot, await runner.outcome(of: cause, held))
+                pool.abandon(held.slot, runner.outcome(of: cause, held))
             }
             let next = pool.read { $0.nextDeadline }
             if next == .max {

@@ -83,10 +83,10 @@ final class FetchLoop: Sendable {
                 // Unstructured, because a handler that ignores its cancellation must not hold up the server.
                 Task { [runner] in await runner.work(ticket) }
             }
-            let finished = pool.read { $0.finishedCount }
             let (target, isBack) = state.withLock { state in
                 state.inFlight -= 1
-                state.stock.dequeued(from: start, to: clock.now(), finished: finished)
+                // Read under the lock: two round trips overlap, and the count must not go back between them.
+                state.stock.dequeued(from: start, to: clock.now(), finished: pool.read { $0.finishedCount })
                 return (state.stock.target, state.retry.succeeded())
             }
             pool.setStockTarget(target)
@@ -95,7 +95,7 @@ final class FetchLoop: Sendable {
         } catch {
             let isFirst = state.withLock { state in
                 state.inFlight -= 1
-                state.pausedUntil = clock.now() + state.retry.failed().nanosecondsClamped
+                state.pausedUntil = clock.now().adding(state.retry.failed())
                 return state.retry.isFirst
             }
             if isFirst { logger.error("cannot take tasks; trying again", metadata: ["error": "\(error)"]) }

@@ -53,10 +53,12 @@ final class ForwardLoop: Sendable {
                 let result = try await broker.forward(queues: queues, limit: Self.batch)
                 if retry.succeeded() { logger.info("forwarding due tasks again") }
                 if result.nextDueIn == .zero { continue }
-                await changed.wait(until: start + wait(result, watch).nanosecondsClamped, clock)
+                await changed.wait(until: start.adding(wait(result, watch)), clock)
                 if unheard.withLock({ !$0.isEmpty }) { try? await clock.sleep(Self.pause) }
             } catch {
                 if Task.isCancelled { return }
+                // Whether these are listened to is not known.
+                unheard.withLock { $0.formUnion(queuesToHear) }
                 let delay = retry.failed()
                 if retry.isFirst {
                     logger.error("cannot forward due tasks; trying again", metadata: ["error": "\(error)"])

@@ -20,9 +20,11 @@ struct Recoverer: Sendable {
                 FinishRequest(task: task, outcome: outcome(of: task), onlyIfLeaseExpired: true)
             }
             let results = await broker.finish(requests)
+            var recovered = 0
             for (task, result) in zip(tasks, results) {
                 switch result {
                 case .finished:
+                    recovered += 1
                     logger.notice(
                         "recovered a task whose lease had expired",
                         metadata: ["task_id": "\(task.message.id)", "queue": "\(task.message.queue)"]
@@ -31,6 +33,8 @@ struct Recoverer: Sendable {
                 case .failed(let error): throw error
                 }
             }
+            // Others have them, so there is no more to do now.
+            if recovered == 0 { return }
         }
     }
 

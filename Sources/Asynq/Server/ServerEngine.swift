@@ -22,7 +22,9 @@ final class ServerEngine: Sendable {
 
     private struct State {
         var phase = Phase.new
-        var shutdownRequests = 0
+        var isShutdownRequested = false
+        /// How often somebody has asked who, asking again, will not wait for handlers.
+        var impatientRequests = 0
     }
 
     private let broker: any Broker
@@ -77,7 +79,7 @@ final class ServerEngine: Sendable {
 
     func requestStop() {
         let isNews = state.withLock { state in
-            guard state.phase == .active || state.phase == .new, state.shutdownRequests == 0 else { return false }
+            guard state.phase == .active || state.phase == .new, !state.isShutdownRequested else { return false }
             state.phase = .stopped
             return true
         }
@@ -89,13 +91,14 @@ final class ServerEngine: Sendable {
     /// - Parameter isRepeatable: whether a second request ends the wait for handlers.
     func requestShutdown(isRepeatable: Bool = false) {
         state.withLock { state in
-            state.shutdownRequests = isRepeatable ? state.shutdownRequests + 1 : max(1, state.shutdownRequests)
+            state.isShutdownRequested = true
+            if isRepeatable { state.impatientRequests += 1 }
         }
         phaseChanged.notify()
         pool.progressed.notify()
     }
 
-    private var shutdownRequests: Int { state.withLock { $0.shutdownRequests } }
+    private var isShutdownRequested: Bool { state.withLock { $0.isShutdownRequested } }
 
     // MARK: Running
 
@@ -145,7 +148,7 @@ final class ServerEngine: Sendable {
             group.addTask { await fetch.returnStalledStock() }
             group.addTask { await forward.run(watch: watch) }
             for loop in periodicLoops { group.addTask { await loop.run() } }
-            while shutdownRequests == 0 { await phaseChanged.wait() }
+            while !isShutdownRequested { await phaseChanged.wait() }
             logger.info("server shuts down", metadata: ["running": "\(pool.read { $0.running })"])
             state.withLock { if $0.phase == .active { $0.phase = .stopped } }
             fetch.stop()
@@ -190,7 +193,7 @@ final class ServerEngine: Sendable {
             loop("recovery of expired leases", configuration.recovererInterval) { try await recoverer.recover() },
             loop("deletion of completed tasks", configuration.janitorInterval) {
                 for queue in queues {
-                    while try await broker.deleteExpiredCompleted(queue: queue, limit: batch) == batch {
+                    while try await broker.deleteExpiredCompleted(queue: queue, limit: batch) > 0 {
                         try Task.checkCancellation()
                     }
                 }
@@ -226,17 +229,21 @@ final class ServerEngine: Sendable {
 
     /// Waits for handlers, hands back what they leave, and stores all outcomes.
     private func drain() async {
-        await waitForHandlers(configuration.shutdownTimeout) { $0.shutdownRequests > 1 }
+        await waitForHandlers(configuration.shutdownTimeout) { $0.impatientRequests > 1 }
         let left = pool.read { $0.running }
         if left > 0 {
             logger.notice("handing back tasks whose handlers are still running", metadata: ["tasks": "\(left)"])
             pool.cancelAll()
             // Time to return, so that a handler does not run on while another server has begun with its task.
             await waitForHandlers(.milliseconds(250)) { _ in false }
-            for held in pool.read({ $0.held() }) where held.isRunning { pool.abandon(held.slot, .requeue) }
+            for held in pool.read({ $0.held() }) where held.isRunning {
+                // A task whose lease is lost is somebody else's.
+                let isLost = pool.read { $0.cause(of: held.slot) } == .leaseLost
+                pool.abandon(held.slot, isLost ? nil : .requeue)
+            }
         }
         // Outcomes that the broker does not take are given up in the end: their leases end, and they are recovered.
-        let deadline = clock.now() + Duration.seconds(5).nanosecondsClamped
+        let deadline = clock.now().adding(.seconds(5))
         while pool.read({ $0.unstored }) > 0, clock.now() < deadline {
             await pool.progressed.wait(until: clock.now() + 100_000_000, clock)
         }
@@ -250,7 +257,7 @@ final class ServerEngine: Sendable {
     }
 
     private func waitForHandlers(_ limit: Duration, orUntil condition: (borrowing State) -> Bool) async {
-        let deadline = clock.now() + limit.nanosecondsClamped
+        let deadline = clock.now().adding(limit)
         while pool.read({ $0.running }) > 0, clock.now() < deadline, !state.withLock({ condition($0) }) {
             await pool.progressed.wait(until: deadline, clock)
         }

@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Darwin)
 import Darwin
 import Dispatch
@@ -12,6 +14,15 @@ import Musl
 
 /// Turns signals of the operating system into calls, for as long as it lives.
 final class SignalTrap: Sendable {
+    /// Dispatch sees a signal only where its action, such as ending the process, is off. Several traps may want that, and
+    /// the last one gives the process its own action back.
+    private static let actions = Mutex<[Int32: (users: Int, previous: Action)]>([:])
+    #if canImport(Darwin)
+    private typealias Action = (@convention(c) (Int32) -> Void)?
+    #else
+    private typealias Action = __sighandler_t?
+    #endif
+
     private let sources: [any DispatchSourceSignal]
     private let numbers: [Int32]
 
@@ -19,8 +30,13 @@ final class SignalTrap: Sendable {
         let queue = DispatchQueue(label: "asynq.signals")
         self.numbers = numbers
         sources = numbers.map { number in
-            // Dispatch sees a signal only where the default action, such as ending the process, is off.
-            signal(number, SIG_IGN)
+            Self.actions.withLock { actions in
+                if let action = actions[number] {
+                    actions[number] = (action.users + 1, action.previous)
+                } else {
+                    actions[number] = (1, signal(number, SIG_IGN))
+                }
+            }
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { onSignal(number) }
             source.activate()
@@ -28,10 +44,19 @@ final class SignalTrap: Sendable {
         }
     }
 
-    /// Gives the signals their default actions again.
     func release() {
         for source in sources { source.cancel() }
-        for number in numbers { signal(number, SIG_DFL) }
+        Self.actions.withLock { actions in
+            for number in numbers {
+                guard let action = actions[number] else { continue }
+                if action.users > 1 {
+                    actions[number] = (action.users - 1, action.previous)
+                } else {
+                    signal(number, action.previous)
+                    actions[number] = nil
+                }
+            }
+        }
     }
 }
 

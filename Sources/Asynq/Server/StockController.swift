@@ -18,7 +18,7 @@ struct StockController {
     /// Takes note of a dequeue that went from `start` to `end` (nanoseconds) when `finished` handlers had ended in all.
     mutating func dequeued(from start: Int64, to end: Int64, finished: UInt64) {
         let elapsed = end - lastTime
-        guard limit > 0, elapsed > 0 else { return }
+        guard limit > 0, elapsed > 0, finished >= lastFinished else { return }
         let smoothing = 0.3
         rate += smoothing * (Double(finished - lastFinished) / Double(elapsed) - rate)
         roundTrip += smoothing * (Double(end - start) - roundTrip)

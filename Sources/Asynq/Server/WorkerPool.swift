@@ -80,6 +80,11 @@ final class WorkerPool: Sendable {
         return next
     }
 
+    /// The handler of a cancelled task has ended, and its outcome is being worked out.
+    func deciding(_ ticket: WorkerTable.Ticket) {
+        table.withLock { $0.deciding(ticket.slot) }
+    }
+
     func takeFinished() -> (toStore: [WorkerTable.Finished], expired: [WorkerTable.Finished]) {
         table.withLock { $0.takeFinished(now: clock.now()) }
     }
@@ -118,7 +123,7 @@ final class WorkerPool: Sendable {
     func expire(grace: Duration) -> [(WorkerTable.Held, CancelCause)] {
         var stubborn: [(WorkerTable.Held, CancelCause)] = []
         let handles = table.withLock { table in
-            let (handles, found) = table.expire(clock.now(), grace: grace.nanosecondsClamped)
+            let (handles, found) = table.expire(clock.now(), grace: grace)
             stubborn = found
             return handles
         }

@@ -38,6 +38,8 @@ struct WorkerTable {
         let slot: SlotID
         let task: LeasedTask
         let isRunning: Bool
+        /// Its outcome is being worked out.
+        let handlerHasEnded: Bool
         let startedAt: Int64
         let deadline: Int64
         let leaseEnd: Int64
@@ -66,6 +68,7 @@ struct WorkerTable {
         var worker = 0
         var cause: CancelCause?
         var cancelledAt: Int64 = 0
+        var handlerHasEnded = false
     }
 
     private struct Worker {
@@ -200,7 +203,10 @@ struct WorkerTable {
             return .stop
         }
         let cause = slots[index].cause
-        if !isDecided, let cause { return .decide(cause) }
+        if !isDecided, let cause {
+            slots[index].handlerHasEnded = true
+            return .decide(cause)
+        }
         finishedCount &+= 1
         settle(index, outcome)
         if cause == nil, isAccepting, let next = stock.popFirst(), let task = slots[next].task {
@@ -209,6 +215,11 @@ struct WorkerTable {
         running -= 1
         retire(ticket.worker)
         return .stop
+    }
+
+    /// The handler has thrown; what becomes of its task is being worked out.
+    mutating func deciding(_ id: SlotID) {
+        if isRunning(id) { slots[id.index].handlerHasEnded = true }
     }
 
     /// Ends a slot's use by its handler.
@@ -277,6 +288,7 @@ struct WorkerTable {
                     slot: id(index),
                     task: $0,
                     isRunning: slot.phase == .running,
+                    handlerHasEnded: slot.handlerHasEnded,
                     startedAt: slot.startedAt,
                     deadline: slot.deadline,
                     leaseEnd: slot.leaseEnd
@@ -336,20 +348,20 @@ struct WorkerTable {
 
     /// Cancels the handlers whose time is up. Returns their workers, and the tasks whose handlers were cancelled at
     /// least `grace` ago and still run.
-    mutating func expire(_ now: Int64, grace: Int64) -> (
+    mutating func expire(_ now: Int64, grace: Duration) -> (
         cancelled: [Task<Void, Never>], stubborn: [(Held, CancelCause)]
     ) {
         let late = runningSlots.filter { slots[$0].cause == nil && slots[$0].deadline <= now }
         let handles = cancel(late, .timeout, now)
         let stubborn = held().compactMap { item -> (Held, CancelCause)? in
             let slot = slots[item.slot.index]
-            guard item.isRunning, let cause = slot.cause, slot.cancelledAt + grace <= now else { return nil }
+            guard item.isRunning, let cause = slot.cause, slot.cancelledAt.adding(grace) <= now else { return nil }
             return (item, cause)
         }
         let left = Set(stubborn.map(\.0.slot.index))
         nextDeadline =
             runningSlots.filter { !left.contains($0) }
-            .map { slots[$0].cause == nil ? slots[$0].deadline : slots[$0].cancelledAt + grace }
+            .map { slots[$0].cause == nil ? slots[$0].deadline : slots[$0].cancelledAt.adding(grace) }
             .min() ?? .max
         return (handles, stubborn)
     }

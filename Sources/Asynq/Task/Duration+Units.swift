@@ -31,3 +31,12 @@ extension Duration {
         return overflowed ? (seconds < 0 ? .min : .max) : sum
     }
 }
+
+extension Int64 {
+    /// This time in nanoseconds and a duration later. Saturates: a limit may be for ever.
+    package func adding(_ duration: Duration) -> Int64 {
+        let nanoseconds = duration.nanosecondsClamped
+        let (sum, overflow) = addingReportingOverflow(nanoseconds)
+        return overflow ? (nanoseconds < 0 ? .min : .max) : sum
+    }
+}

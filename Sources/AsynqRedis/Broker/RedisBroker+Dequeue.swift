@@ -41,13 +41,18 @@ extension RedisBroker {
             return []
         }
         if let time = parts[1].int { clock.observe(microseconds: time) }
-        for id in parts[2].array ?? [] {
+        reportDropped(parts[2], keys)
+        return await decode(items, stride: 3, leaseEnd: lease, keys)
+    }
+
+    /// - Parameter ids: as a script gives them.
+    func reportDropped(_ ids: RESPValue, _ keys: QueueKeys) {
+        for id in ids.array ?? [] {
             logger.error(
                 "dropped a task that has no message",
                 metadata: ["queue": "\(keys.queue)", "task_id": "\(id.string ?? "")"]
             )
         }
-        return await decode(items, stride: 3, leaseEnd: lease, keys)
     }
 
     /// Decodes groups of id, message and maybe pending_since. What does not decode goes to the archive as it is.
@@ -58,7 +63,7 @@ extension RedisBroker {
         for start in stride(from: 0, to: items.count - width + 1, by: width) {
             guard let bytes = items[start + 1].buffer, let message = try? TaskMessage(decoding: bytes),
                 // One that names another task could never be finished.
-                message.queue == keys.queue,
+                message.queue.utf8.elementsEqual(keys.queue.utf8),
                 items[start].buffer?.readableBytesView.elementsEqual(message.id.utf8) == true
             else {
                 unreadable.append(items[start].string ?? "")
@@ -99,7 +104,9 @@ extension RedisBroker {
         let replies = await scripts.run(calls.map(\.1))
         var tasks: [LeasedTask] = []
         for ((keys, _), reply) in zip(calls, replies) {
-            tasks += await decode(try reply.get().array ?? [], stride: 2, leaseEnd: 0, keys)
+            guard let parts = try reply.get().array, parts.count == 2 else { continue }
+            reportDropped(parts[1], keys)
+            tasks += await decode(parts[0].array ?? [], stride: 2, leaseEnd: 0, keys)
         }
         return tasks
     }

@@ -22,13 +22,13 @@ extension RedisBroker {
                 return [.failure(.unencodable(error))]
             }
         }
-        let byQueue = Dictionary(grouping: requests.indices) { requests[$0].message.queue }
+        let byQueue = Dictionary(grouping: requests.indices) { QueueName(requests[$0].message.queue) }
         var results = [Result<EnqueueReceipt, AsynqError>?](repeating: nil, count: requests.count)
         await withTaskGroup(of: [(Int, Result<EnqueueReceipt, AsynqError>)].self) { group in
             for (queue, indices) in byQueue {
                 let own = indices.map { requests[$0] }
                 group.addTask {
-                    Array(zip(indices, await self.enqueue(own, to: queue)))
+                    Array(zip(indices, await self.enqueue(own, to: queue.text)))
                 }
             }
             for await part in group {
@@ -52,10 +52,10 @@ extension RedisBroker {
 
     private func batcher(_ queue: String) -> EnqueueBatcher {
         batchers.withLock { batchers in
-            if let batcher = batchers[queue] { return batcher }
+            if let batcher = batchers[QueueName(queue)] { return batcher }
             if batchers.count >= 10_000 { batchers.removeAll() }
             let batcher = EnqueueBatcher(keys: keys(queue), scripts: scripts)
-            batchers[queue] = batcher
+            batchers[QueueName(queue)] = batcher
             return batcher
         }
     }

@@ -8,11 +8,11 @@ extension RedisBroker {
         for (kind, indices) in grouped(requests) {
             // Requests with large messages of their own go in smaller pieces.
             let size = { (index: Int) in
-                kind.operation.rewrites ? (requests[index].task.message.payload?.count ?? 0) : 0
+                kind.operation.rewrites ? requests[index].size : 0
             }
             for chunk in indices.chunks(maxCount: Self.maxTasksPerScript, maxSize: Self.maxBytesPerScript, size: size) {
                 do {
-                    let keys = keys(kind.queue)
+                    let keys = keys(kind.queue.text)
                     let call = try call(kind, chunk.map { requests[$0] }, keys)
                     calls.append((chunk, .init(call, .key(keys.base))))
                 } catch {
@@ -44,16 +44,17 @@ extension RedisBroker {
     }
 
     private struct Kind: Hashable {
-        let queue: String
+        let queue: QueueName
         let operation: Operation
         let isRecovery: Bool
 
         init(_ request: FinishRequest) {
-            queue = request.task.message.queue
+            queue = QueueName(request.task.message.queue)
             isRecovery = request.onlyIfLeaseExpired
             operation =
                 switch request.outcome {
                 case .done: request.task.message.retention > 0 ? .complete : .done
+                case .drop: .done
                 case .retry: .retry
                 case .archive: .archive
                 case .requeue: .requeue
@@ -176,5 +177,17 @@ extension RedisBroker {
         call.append(keys.taskPrefix)
         for id in ids { call.append(id) }
         return call.finish()
+    }
+}
+
+extension FinishRequest {
+    /// Bytes of the message that is written anew, about.
+    fileprivate var size: Int {
+        let error =
+            switch outcome {
+            case .retry(_, let error, _), .archive(let error): error.utf8.count
+            case .done, .drop, .requeue: 0
+            }
+        return (task.message.payload?.count ?? 0) + error
     }
 }

@@ -5,8 +5,8 @@ extension RedisBroker {
     public func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] {
         var isLeased = [Bool](repeating: true, count: tasks.count)
         var calls: [(indices: ArraySlice<Int>, request: ScriptRunner.Request)] = []
-        for (queue, indices) in Dictionary(grouping: tasks.indices, by: { tasks[$0].queue }) {
-            let keys = keys(queue)
+        for (queue, indices) in Dictionary(grouping: tasks.indices, by: { QueueName(tasks[$0].queue) }) {
+            let keys = keys(queue.text)
             for chunk in indices.chunks(maxCount: Self.maxTasksPerScript) {
                 var call = ScriptCall.Builder(
                     .extendLeases,
@@ -42,8 +42,10 @@ extension RedisBroker {
             return ScriptRunner.Request(call.finish(), .key(keys.base))
         }
         var result = ForwardResult(moved: 0, nextDueIn: nil)
-        for reply in await scripts.run(calls) {
-            guard let numbers = try reply.get().array?.compactMap(\.int), numbers.count == 2 else { continue }
+        for (queue, reply) in zip(queues, await scripts.run(calls)) {
+            guard let parts = try reply.get().array, parts.count == 3 else { continue }
+            let numbers = parts.prefix(2).map { $0.int ?? 0 }
+            reportDropped(parts[2], keys(queue))
             result.moved += Int(numbers[0])
             if numbers[1] >= 0 {
                 result.nextDueIn = min(result.nextDueIn ?? .seconds(Int64.max), .milliseconds(numbers[1]))

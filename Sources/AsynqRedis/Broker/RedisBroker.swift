@@ -17,8 +17,8 @@ public final class RedisBroker: Broker {
     let scripts: ScriptRunner
     let logger: Logger
     let clock = RedisClock()
-    private let keyCache = Mutex<[String: QueueKeys]>([:])
-    let batchers = Mutex<[String: EnqueueBatcher]>([:])
+    private let keyCache = Mutex<[QueueName: QueueKeys]>([:])
+    let batchers = Mutex<[QueueName: EnqueueBatcher]>([:])
 
     /// Without secrets.
     public let name: String
@@ -63,11 +63,11 @@ public final class RedisBroker: Broker {
     /// The keys of a queue.
     func keys(_ queue: String) -> QueueKeys {
         keyCache.withLock { cache in
-            if let keys = cache[queue] { return keys }
+            if let keys = cache[QueueName(queue)] { return keys }
             let keys = QueueKeys(queue)
             // A program that makes up queue names without end must not fill the memory.
             if cache.count >= 10_000 { cache.removeAll() }
-            cache[queue] = keys
+            cache[QueueName(queue)] = keys
             return keys
         }
     }

@@ -71,8 +71,15 @@ final class RedisWatch: BrokerWatch {
     func listenForPending(in queue: String, after delay: Duration) {
         guard let keys = queues[queue] else { return }
         guard delay > .zero else { return look(keys) }
+        later(delay) { $0.look(keys) }
+    }
+
+    /// A look that Redis refused, because it is loading its data, say, is repeated after this.
+    private static let refusalDelay = Duration.seconds(1)
+
+    private func later(_ delay: Duration, _ body: @escaping @Sendable (RedisWatch) -> Void) {
         MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: TimeAmount(delay)) { [weak self] in
-            self?.look(keys)
+            if let self { body(self) }
         }
     }
 
@@ -87,7 +94,8 @@ final class RedisWatch: BrokerWatch {
             [weak self] replies in
             guard let self else { return }
             guard case .success(let length) = replies[0], case .success(let paused) = replies[1] else {
-                // A lost connection is signalled by itself; after any other error the poll has to do.
+                // A lost connection is signalled by itself.
+                if isLive { later(Self.refusalDelay) { $0.look(keys) } }
                 return
             }
             if paused.int == 0, let length = length.int, length > 0 { signalPending(keys) }
@@ -105,8 +113,15 @@ final class RedisWatch: BrokerWatch {
         let commands = keys.flatMap { keys in
             [RESPCommand("ZCARD", keys.scheduled), RESPCommand("ZCARD", keys.retry)]
         }
-        await withCheckedContinuation { continuation in
-            _ = connection.submit(commands) { _ in continuation.resume() }
+        let replies = await withCheckedContinuation { continuation in
+            _ = connection.submit(commands) { continuation.resume(returning: $0) }
+        }
+        for (index, keys) in keys.enumerated() {
+            guard case .success = replies[2 * index], case .success = replies[2 * index + 1] else {
+                // Nothing will tell of changes, so somebody has to look.
+                later(Self.refusalDelay) { $0.signalDue(keys) }
+                continue
+            }
         }
     }
 

@@ -33,8 +33,9 @@ for i = #waiting, 1, -1 do
   local message = not fields.err and fields[1]
   looked_at = looked_at + 1
   if message then
-    call('HSET', key, 'state', 'active')
+    -- First what frees memory: a Redis that is full refuses the other as the first write of a script.
     call('HDEL', key, 'pending_since')
+    call('HSET', key, 'state', 'active')
     tasks[3 * taken + 1] = id
     tasks[3 * taken + 2] = message
     tasks[3 * taken + 3] = fields[2] or ''

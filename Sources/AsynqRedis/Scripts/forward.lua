@@ -8,21 +8,26 @@
 -- ARGV[1]  prefix of task keys
 -- ARGV[2]  prefix of group keys
 -- ARGV[3]  how many at most from each zset
--- Reply    { how many were moved, ms until the next is due (-1: none waits) }
+-- Reply    { how many were moved, ms until the next is due (-1: none waits), { ids dropped because they have no message } }
 
 local time = redis.call('TIME')
 local now = tonumber(time[1])
 local milliseconds = time[1] * 1000 + math.floor(time[2] / 1000)
 local since = time[1] .. string.format('%06d', time[2]) .. '000'
-local moved, pending = 0, {}
+local moved, pending, dropped = 0, {}, {}
 
 local function move(zset, id)
   redis.call('ZREM', zset, id)
   redis.call('ZREM', KEYS[3], id)
   local key = ARGV[1] .. id
-  local fields = redis.call('HMGET', key, 'msg', 'group')
-  if not fields[1] then
-    -- The task is gone: whoever deleted it did not know of its entry here.
+  -- pcall: a key of another type is no task.
+  local fields = redis.pcall('HMGET', key, 'msg', 'group')
+  if fields.err or not fields[1] then
+    dropped[#dropped + 1] = id
+    if not fields.err then
+      -- What is left of its hash would keep the id from being used again.
+      redis.call('DEL', key)
+    end
     return
   end
   local group = fields[2]
@@ -71,4 +76,4 @@ for i, unit in ipairs({ 1000, 1000, 1 }) do
     next_due = next_due < 0 and due or math.min(next_due, due)
   end
 end
-return { moved, next_due }
+return { moved, next_due, dropped }

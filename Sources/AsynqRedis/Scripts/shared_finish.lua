@@ -86,6 +86,10 @@ local function leave_active(active, lease, ids, expired_before)
           done = done + 1
         else
           taken[id] = nil
+          if expired_before ~= 0 then
+            -- A lease without a task would be found again by each recovery.
+            call('ZREM', lease, id)
+          end
         end
       end
     end
@@ -104,7 +108,8 @@ end
 
 -- Frees a uniqueness lock if it is still this task's.
 local function unlock(lock, id)
-  if lock and lock ~= '' and call('GET', lock) == id then
+  -- pcall: a key of another type is no lock.
+  if lock and lock ~= '' and redis.pcall('GET', lock) == id then
     call('DEL', lock)
   end
 end
@@ -129,14 +134,17 @@ local function count(key, n, now)
   if n == 0 then
     return
   end
-  local total = redis.pcall('INCRBY', key, n)
-  if type(total) == 'table' and total.err then
-    -- It is full, or not a number.
-    call('SET', key, n)
-  end
   local daily = key .. ':' .. day(now)
-  if call('INCRBY', daily, n) == n then
-    call('EXPIREAT', daily, now + 90 * 86400)
+  for _, counter in ipairs({ key, daily }) do
+    local total = redis.pcall('INCRBY', counter, n)
+    if type(total) == 'table' and total.err then
+      -- It is full, or not a number.
+      call('SET', counter, n)
+      total = n
+    end
+    if counter == daily and total == n then
+      call('EXPIREAT', daily, now + 90 * 86400)
+    end
   end
 end
 

@@ -12,7 +12,7 @@ extension TaskStore {
     private static let maxPayload = 999_000_000
 
     func enqueue(_ requests: [EnqueueRequest]) throws -> [Result<EnqueueReceipt, AsynqError>] {
-        var queues: [String: Queue] = [:]
+        var queues: [QueueName: Queue] = [:]
         var positions: [Int64: Int64] = [:]
         return try requests.map { request in
             let name = request.message.queue
@@ -24,8 +24,8 @@ extension TaskStore {
                     )
                 )
             }
-            let queue = try queues[name] ?? queueToWrite(name)
-            queues[name] = queue
+            let queue = try queues[QueueName(name)] ?? queueToWrite(name)
+            queues[QueueName(name)] = queue
             let start = max(now, request.start.microseconds(now: now))
             if start > now { return try insert(request, queue, .scheduled, start, start: start) }
             if !request.message.group.isEmpty { return try insert(request, queue, .aggregating, now, start: now) }

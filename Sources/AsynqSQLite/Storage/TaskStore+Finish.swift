@@ -3,15 +3,15 @@ internal import GRDB
 
 extension TaskStore {
     func finish(_ requests: [FinishRequest]) throws -> [FinishResult] {
-        var queues: [String: Queue?] = [:]
-        var counts: [String: (processed: Int, failed: Int)] = [:]
-        var archived: Set<String> = []
+        var queues: [QueueName: Queue?] = [:]
+        var counts: [QueueName: (processed: Int, failed: Int)] = [:]
+        var archived: Set<QueueName> = []
         var first: [Int64: Int64] = [:]
         var results: [FinishResult] = []
         results.reserveCapacity(requests.count)
         for request in requests {
-            let name = request.task.message.queue
-            let known = try queues[name] ?? queue(name)
+            let name = QueueName(request.task.message.queue)
+            let known = try queues[name] ?? queue(name.text)
             queues[name] = .some(known)
             guard let queue = known else {
                 results.append(.notFound)
@@ -28,7 +28,7 @@ extension TaskStore {
             }
             results.append(.finished)
             switch request.outcome {
-            case .done: counts[name, default: (0, 0)].processed += 1
+            case .done, .drop: counts[name, default: (0, 0)].processed += 1
             case .archive:
                 archived.insert(name)
                 counts[name, default: (0, 0)].processed += 1
@@ -70,7 +70,7 @@ extension TaskStore {
                     latest,
                 ]
             )
-        case .done:
+        case .done, .drop:
             try execute(
                 "DELETE FROM asynq_task WHERE queue = ? AND id = ? AND state = 3 AND position <= ?",
                 [queue.id, id, latest]
@@ -105,7 +105,7 @@ extension TaskStore {
         }
         guard db.changesCount > 0 else { return false }
         switch request.outcome {
-        case .done: if !old.uniqueKey.isEmpty { try unlock(queue, message.id) }
+        case .done, .drop: if !old.uniqueKey.isEmpty { try unlock(queue, message.id) }
         case .retry: changes.due.insert(queue.name)
         case .requeue: isPending(queue)
         case .archive: break

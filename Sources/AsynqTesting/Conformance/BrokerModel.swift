@@ -87,10 +87,10 @@ struct BrokerModel {
         if request.onlyIfLeaseExpired, tasks[index].time + 30 > now { return false }
         var message = request.task.message
         switch request.outcome {
-        case .done:
+        case .done, .drop:
             processed += 1
             tasks[index].lockEnd = nil
-            guard message.retention > 0 else {
+            guard message.retention > 0, request.outcome == .done else {
                 tasks.remove(at: index)
                 return true
             }

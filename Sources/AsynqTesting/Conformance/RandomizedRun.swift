@@ -136,7 +136,8 @@ struct RandomizedRun {
 
     private mutating func outcome() -> FinishRequest.Outcome {
         switch Int.random(in: 0..<10, using: &random) {
-        case 0..<5: .done
+        case 0..<4: .done
+        case 4: .drop
         case 5..<7:
             .retry(
                 delay: .seconds(Int64.random(in: 8...60, using: &random)),

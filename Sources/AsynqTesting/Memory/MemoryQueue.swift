@@ -101,11 +101,11 @@ struct MemoryQueue {
         tasks[id]?.message = request.message(endedAt: now / second)
         tasks[id]?.message.uniqueKey = task.message.uniqueKey
         switch request.outcome {
-        case .done:
+        case .done, .drop:
             count(now) { $0.processed += 1 }
             unlock(id)
             let retention = task.message.retention
-            if retention > 0 {
+            if retention > 0, request.outcome == .done {
                 let end = now.addingClamped(Duration.seconds(retention).nanosecondsClamped)
                 tasks[id]?.state = .completed
                 tasks[id]?.time = end

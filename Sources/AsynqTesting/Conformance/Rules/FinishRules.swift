@@ -32,6 +32,16 @@ extension BrokerConformance {
             try expect(abs(age) < 60, "completed \(age) s ago")
             try expectEqual(contents.counters, [1, 0, 1, 0], "counters")
         },
+        Rule("a task that is dropped is deleted and counted, whatever its retention, and its lock is free") { subject in
+            var kept = message("a")
+            kept.retention = 60
+            let task = try await subject.start(kept, unique: .seconds(600))
+            try expectEqual(try await subject.end([task], .drop), [true], "finished")
+            let contents = try await subject.contents()
+            try expectEqual(contents.tasks.count, 0, "tasks")
+            try expectEqual(contents.counters, [1, 0, 1, 0], "counters")
+            try await subject.accept(EnqueueRequest(message: message("b"), uniqueFor: .seconds(600)))
+        },
         Rule("a failure is stored with the task, uses a retry and is counted") { subject in
             let task = try await subject.start(message("a"))
             try expectEqual(try await subject.end([task], .retry(after: 60, "no \u{1F600}")), [true], "finished")
