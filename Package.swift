@@ -110,6 +110,7 @@ let package = Package(
         .testTarget(
             name: "AsynqTests",
             dependencies: ["Asynq", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            resources: [.copy("Fixtures")],
             swiftSettings: settings
         ),
         .testTarget(

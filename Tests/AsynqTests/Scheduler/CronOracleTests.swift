@@ -1,0 +1,68 @@
+import Asynq
+import Foundation
+import Testing
+
+/// Random specs against a year of minutes and days of seconds, each looked at by itself.
+struct CronOracleTests {
+    private static let specs = 12
+
+    @Test(
+        arguments: [
+            ("UTC", 2028), ("Europe/Berlin", 2026), ("America/New_York", 2027), ("Australia/Lord_Howe", 2026),
+            // Clocks that change at midnight, a day that was left out, a winter time of one month, and beyond this century.
+            ("America/Havana", 2026), ("Pacific/Apia", 2011), ("Africa/Casablanca", 2025), ("Europe/Berlin", 2103),
+        ]
+    )
+    func `in a year of minutes, random specs are due when their fields say so`(name: String, year: Int) throws {
+        let start = Int(try moment("\(year)-01-01T00:00:00Z").timeIntervalSince1970)
+        let oracle = CronOracle(try zone(name), from: start, to: start + 366 * 86_400, step: 60)
+        #expect(oracle.changes.isEmpty == (name == "UTC"))
+        try check(oracle, zone: zone(name), seconds: false)
+    }
+
+    @Test(
+        arguments: [
+            ("Europe/Berlin", "2026-03-28T12:00:00Z"), ("Europe/Berlin", "2026-10-24T12:00:00Z"),
+            ("America/New_York", "2026-10-31T18:00:00Z"), ("Australia/Lord_Howe", "2026-04-04T00:00:00Z"),
+        ]
+    )
+    func `in days of seconds with a change of the clocks, so are specs with seconds`(name: String, from: String) throws
+    {
+        let start = Int(try moment(from).timeIntervalSince1970)
+        let oracle = CronOracle(try zone(name), from: start, to: start + 2 * 86_400, step: 1)
+        #expect(oracle.changes.count == 1)
+        try check(oracle, zone: zone(name), seconds: true)
+    }
+
+    private func check(_ oracle: CronOracle, zone: TimeZone, seconds: Bool) throws {
+        var generator = SeededGenerator()
+        for _ in 0..<Self.specs {
+            let spec = CronOracle.Spec(using: &generator, seconds: seconds)
+            let expression = try CronExpression(spec.text, timeZone: zone)
+            let due = oracle.due(spec)
+            // From the beginning, from some moment, and from shortly before each change.
+            let starts =
+                [due.startIndex, due.isEmpty ? 0 : Int.random(in: due.indices, using: &generator)]
+                + oracle.changes.map { change in
+                    let time = oracle.time(change) - 7200
+                    return due.firstIndex { $0 >= time } ?? due.endIndex
+                }
+            for index in starts {
+                let after = index == 0 ? oracle.start - 1 : due[index - 1]
+                let found = walk(expression, after: after, before: oracle.end, limit: 400)
+                let place = "seed \(generator.seed), \(zone.identifier), \"\(spec.text)\" after \(after)"
+                try #require(found == Array(due[index...].prefix(400)), "\(place)")
+            }
+        }
+    }
+
+    private func walk(_ expression: CronExpression, after: Int, before end: Int, limit: Int) -> [Int] {
+        var found: [Int] = []
+        var date = Date(timeIntervalSince1970: Double(after))
+        while found.count < limit, let next = expression.next(after: date), Int(next.timeIntervalSince1970) <= end {
+            found.append(Int(next.timeIntervalSince1970))
+            date = next
+        }
+        return found
+    }
+}
