@@ -35,11 +35,12 @@ struct CronOracle {
     var start: Int { moments[0].time }
     var end: Int { moments[moments.count - 1].time }
 
-    init(_ zone: TimeZone, from start: Int, to end: Int, step: Int) {
+    init(_ zone: TimeZone, from date: Date, hours: Int, step: Int) {
+        let start = Int(date.timeIntervalSince1970)
         var moments: [Moment] = []
         var shown = Set<Int>()
         var before: Int?
-        for time in stride(from: start, to: end, by: step) {
+        for time in stride(from: start, to: start + hours * 3600, by: step) {
             let offset = zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(time)))
             if let before, before != offset { changes.append(moments.count) }
             before = offset
@@ -84,10 +85,11 @@ extension CronOracle.Spec {
     }
 
     init(using generator: inout SeededGenerator, seconds: Bool) {
+        // Mostly every day, so that the days on which clocks change are among them.
         let fields = [
             Field(0...59, using: &generator), Field(0...59, using: &generator), Field(0...23, using: &generator),
-            Field(1...31, using: &generator), Field(1...12, names: Self.months, using: &generator),
-            Field(0...6, names: Self.days, using: &generator),
+            Field(1...31, anyIn: 3, using: &generator), Field(1...12, names: Self.months, anyIn: 3, using: &generator),
+            Field(0...6, names: Self.days, anyIn: 3, using: &generator),
         ]
         text = fields.dropFirst(seconds ? 0 : 1).map(\.text).joined(separator: " ")
         allowed = fields.map(\.allowed)
@@ -101,10 +103,21 @@ extension CronOracle.Spec {
 }
 
 extension CronOracle.Spec.Field {
-    /// A field of one to three random elements.
-    init(_ range: ClosedRange<Int>, names: [String] = [], using generator: inout SeededGenerator) {
+    /// A field of one to three random elements; or, but for one time in so many, of a star.
+    init(
+        _ range: ClosedRange<Int>,
+        names: [String] = [],
+        anyIn chance: Int = 1,
+        using generator: inout SeededGenerator
+    ) {
         var elements: [String] = []
         allowed = Array(repeating: false, count: range.upperBound + 1)
+        guard Int.random(in: 0..<chance, using: &generator) == 0 else {
+            text = "*"
+            isAny = true
+            for value in range { allowed[value] = true }
+            return
+        }
         for _ in 0..<[1, 1, 1, 2, 3].randomElement(using: &generator)! {
             var (low, high) = (range.lowerBound, range.upperBound)
             var element: String
