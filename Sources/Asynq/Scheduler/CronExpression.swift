@@ -11,18 +11,18 @@ public import Foundation
 ///
 /// A spec is one of
 /// - five fields: minute (0-59), hour (0-23), day of month (1-31), month (1-12 or `jan`-`dec`), day of week (0-7 or
-///   `sun`-`sat`; 0 and 7 are Sunday), or six with the second (0-59) in front. A field is `*`, `?` (the same), a number,
-///   a range `a-b`, any of these with a step (`*/5`, `8-18/2`; `5/10` is 5 to the largest by tens), or a list of them with commas.
-///   Ranges of days of the week may go over the end: `sat-mon`. When neither field of days has a plain `*`, either may
-///   match;
+///   `sun`-`sat`; 0 and 7 are Sunday), or six with the second (0-59) in front. A field is `*`, `?` (the same), a
+///   number, a range `a-b`, any of these with a step (`*/5`, `8-18/2`; `5/10` is 5 to the largest by tens), or a
+///   list of them with commas. Ranges of days of the week may go over the end: `sat-mon`. When neither field of days
+///   has a plain `*`, either may match;
 /// - `@yearly` or `@annually`, `@monthly`, `@weekly`, `@daily` or `@midnight`, `@hourly`;
 /// - `@every 1h30m`: a duration as Go writes it, cut to whole seconds, at least 1 s.
 ///
 /// In front of it `CRON_TZ=Europe/Berlin` or `TZ=Europe/Berlin` names the time zone. Names of months and days may be
 /// in capitals.
 ///
-/// When clocks change, a spec with a fixed hour skips what does not exist that day, and of a time that comes twice takes
-/// the first. One whose hour is `*` (or all 24) or stepped goes on by real time.
+/// When clocks change, a spec with a fixed hour skips what does not exist that day, and of a time that comes twice
+/// takes the first. One whose hour is `*` (or all 24) or stepped goes on by real time.
 public struct CronExpression: Sendable, CustomStringConvertible {
     enum Schedule: Sendable {
         /// A number of seconds.

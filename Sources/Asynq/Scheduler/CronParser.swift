@@ -37,9 +37,8 @@ struct CronParser {
 
     private static func fields(_ words: [Substring], spec: String) throws(AsynqError) -> CronFields {
         guard words.count == 5 || words.count == 6 else {
-            throw error(
-                "the cron spec \(quoted(spec)) has \(words.count) field\(words.count == 1 ? "" : "s"): it needs \(wanted)"
-            )
+            let count = words.count == 1 ? "1 field" : "\(words.count) fields"
+            throw error("the cron spec \(quoted(spec)) has \(count): it needs \(wanted)")
         }
         var fields = CronFields()
         let rest = words.suffix(5)
@@ -92,7 +91,8 @@ struct CronParser {
         let zone = isForeign(name) ? nil : TimeZone(identifier: String(name))
         guard let zone else {
             throw error(
-                "the cron spec has the time zone \(quoted(name)): it is not known, use a name such as Europe/Berlin or UTC"
+                "the cron spec has the time zone \(quoted(name)): it is not known, "
+                    + "use a name such as Europe/Berlin or UTC"
             )
         }
         return zone

@@ -2,8 +2,8 @@
 import Foundation
 import Synchronization
 
-/// When a time zone's clocks show what. The spans of this century are looked up once a zone and process; moments outside
-/// are asked of `TimeZone` each time.
+/// When a time zone's clocks show what. The spans of this century are looked up once a zone and process; moments
+/// outside are asked of `TimeZone` each time.
 final class ZoneOffsets: Sendable {
     /// A time between two changes of the clocks, in seconds since 1970.
     struct Span: Equatable, Sendable {

@@ -1,8 +1,8 @@
 import Asynq
 import Foundation
 
-/// A cron expression by its plainest meaning: every minute (or second) of a stretch of time is looked at, with the calendar
-/// of the C library. Knows nothing of how `CronExpression` works.
+/// A cron expression by its plainest meaning: every minute (or second) of a stretch of time is looked at, with the
+/// calendar of the C library. Knows nothing of how `CronExpression` works.
 struct CronOracle {
     /// A random spec, and what it means.
     struct Spec {

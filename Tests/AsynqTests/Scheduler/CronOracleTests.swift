@@ -15,8 +15,8 @@ struct CronOracleTests {
 
     @Test(
         arguments: [
-            // Clocks that change at midnight, a day that was left out, a winter time of one month, a zone without changes, and
-            // another century.
+            // Clocks that change at midnight, a day that was left out, a winter time of one month, a zone without
+            // changes, and another century.
             ("America/Havana", "2026-02-25T00:00:00Z", 1), ("America/Havana", "2026-10-20T00:00:00Z", 1),
             ("Pacific/Apia", "2011-12-20T00:00:00Z", 1), ("Africa/Casablanca", "2025-02-15T00:00:00Z", 2),
             ("Asia/Kolkata", "2028-02-15T00:00:00Z", 0), ("Europe/Berlin", "2103-10-15T00:00:00Z", 1),

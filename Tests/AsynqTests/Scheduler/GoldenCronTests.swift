@@ -2,7 +2,8 @@ import Asynq
 import Foundation
 import Testing
 
-/// What Go's robfig/cron reads and when it is due next. We differ where it is faulty or the contract asks for more, row by row below.
+/// What Go's robfig/cron reads and when it is due next. We differ where it is faulty or the contract asks for more, row
+/// by row below.
 struct GoldenCronTests {
     struct Row: Decodable, Sendable, CustomTestStringConvertible {
         var spec: String
@@ -14,7 +15,8 @@ struct GoldenCronTests {
         var testDescription: String { "\(spec) \(after ?? "is refused")" }
     }
 
-    /// Refused there. Here day 7 is Sunday, ranges of days of the week may wrap, and of six fields the first is the second.
+    /// Refused there. Here day 7 is Sunday, ranges of days of the week may wrap, and of six fields the first is the
+    /// second.
     private static let accepted: Set = ["0 0 * * 7", "0 3 * * sat-SUN", "* * * * * *"]
     /// There a second, and 1,2.
     private static let refused: Set = ["@every -1h", "1,,2 * * * *"]
