@@ -16,7 +16,9 @@ extension SQLiteBroker {
     /// }
     /// ```
     ///
-    /// The file is in WAL mode once a broker has opened it, which suits `DatabaseQueue` and `DatabasePool` alike.
+    /// The file is in WAL mode once a broker has opened it, which suits `DatabaseQueue` and `DatabasePool` alike. Give your
+    /// connection a `busyMode` such as `.timeout(5)`: GRDB does not wait for other writers, of which the broker is one,
+    /// unless it is told to.
     ///
     /// - Parameter db: of a transaction on the broker's file.
     /// - Returns: the task as it will be stored when the transaction is committed.
@@ -46,7 +48,13 @@ extension SQLiteBroker {
             )
         }
         let store = TaskStore(db: db, now: time())
-        let receipt = try store.enqueue([request])[0].get()
+        // A failure half-way, such as a full disk, leaves nothing behind that the application would then commit.
+        var result: Result<EnqueueReceipt, AsynqError>?
+        try db.inSavepoint {
+            result = try store.enqueue([request]).first
+            return .commit
+        }
+        guard let receipt = try result?.get() else { throw AsynqError(.brokerFailure, "the task was not stored") }
         let changes = (pending: store.changes.pending, due: store.changes.due)
         db.afterNextTransaction { [watches] _ in watches.changed(pending: changes.pending, due: changes.due) }
         return TaskInfo(request.message, state: receipt.state, nextProcessAt: receipt.nextProcessAt)

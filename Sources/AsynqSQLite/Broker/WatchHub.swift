@@ -4,17 +4,20 @@ internal import GRDB
 internal import Logging
 import Synchronization
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// Tells the watches of one broker what has happened: at once what this broker did, and within ``interval`` what another
 /// process or connection did, by a number that SQLite keeps in shared memory.
 final class WatchHub: Sendable {
-    /// Sources of Dispatch may be used from any thread; they only do not say so.
-    private struct Timer: @unchecked Sendable {
-        let source: any DispatchSourceTimer
-    }
-
     private struct State {
         var watches: [ObjectIdentifier: SQLiteWatch] = [:]
-        var timer: Timer?
+        var isPolling = false
         var isClosed = false
         var isLive = true
         /// Only used on the reader's queue.
@@ -22,12 +25,14 @@ final class WatchHub: Sendable {
         var lastCancellation: Int64 = 0
     }
 
-    /// A look takes some microseconds, so a hundred a second are a fraction of a per cent of a core.
-    private static let interval = DispatchTimeInterval.milliseconds(10)
+    /// Microseconds. A look takes some tens of them, so a hundred a second are less than a hundredth of a core.
+    private static let interval: UInt32 = 10_000
 
     private let file: SQLiteFile
     private let logger: Logger
     private let state = Mutex(State())
+    /// A thread that sleeps and looks: half the cost of a timer, which needs one thread to be woken and another to look.
+    private let poller = DispatchQueue(label: "asynq.sqlite.watch")
 
     init(_ file: SQLiteFile, logger: Logger) {
         self.file = file
@@ -35,13 +40,15 @@ final class WatchHub: Sendable {
     }
 
     var isLive: Bool { state.withLock { $0.isLive } }
+    var isPolling: Bool { state.withLock { $0.isPolling } }
 
     func add(_ watch: SQLiteWatch) {
         file.readerQueue.async { [self] in
             let isFirst = state.withLock { state in
                 guard !state.isClosed else { return false }
                 state.watches[ObjectIdentifier(watch)] = watch
-                return state.timer == nil
+                defer { state.isPolling = true }
+                return !state.isPolling
             }
             if isFirst { start() }
             watch.signal(isLive ? .live : .lost)
@@ -49,20 +56,17 @@ final class WatchHub: Sendable {
     }
 
     func remove(_ watch: SQLiteWatch) {
-        let timer = state.withLock { state -> Timer? in
-            state.watches[ObjectIdentifier(watch)] = nil
-            return state.watches.isEmpty ? state.timer.take() : nil
+        // After it has been added.
+        file.readerQueue.async { [self] in
+            _ = state.withLock { $0.watches.removeValue(forKey: ObjectIdentifier(watch)) }
         }
-        timer?.source.cancel()
     }
 
     func close() async {
-        let timer = state.withLock { state in
+        state.withLock { state in
             state.isClosed = true
             state.watches = [:]
-            return state.timer.take()
         }
-        timer?.source.cancel()
         // A look that has begun is over when this is.
         await withCheckedContinuation { continuation in
             file.readerQueue.async { continuation.resume() }
@@ -95,23 +99,29 @@ final class WatchHub: Sendable {
             let last = try file.readNow { try $0.lastCancellation() }
             state.withLock { $0.lastCancellation = last }
         }
-        let timer = Timer(source: DispatchSource.makeTimerSource(queue: file.readerQueue))
-        timer.source.schedule(deadline: .now() + Self.interval, repeating: Self.interval, leeway: .milliseconds(2))
-        timer.source.setEventHandler { [weak self] in self?.tick() }
-        state.withLock { $0.timer = timer }
-        timer.source.resume()
+        poller.async { [weak self] in
+            repeat { usleep(Self.interval) } while self?.poll() ?? false
+        }
     }
 
-    private func tick() {
-        guard !state.withLock({ $0.isClosed }) else { return }
+    /// - Returns: whether anybody waits still.
+    private func poll() -> Bool {
+        // Nothing is handed to another thread by this.
+        file.readerQueue.sync {
+            let isWanted = state.withLock { state in
+                state.isPolling = !state.watches.isEmpty
+                return state.isPolling
+            }
+            if isWanted { lookForChanges() }
+            return isWanted
+        }
+    }
+
+    private func lookForChanges() {
         attempt {
+            let version = try file.dataVersion()
+            guard state.withLock({ $0.version != version }) else { return }
             try file.readNow { store in
-                let version = try Int64.fetchOne(try store.statement("PRAGMA data_version")) ?? 0
-                let isNew = state.withLock { state in
-                    defer { state.version = version }
-                    return state.version != version
-                }
-                guard isNew else { return }
                 let (watches, last) = state.withLock { (Array($0.watches.values), $0.lastCancellation) }
                 let cancellations = try store.cancellations(after: last)
                 if let number = cancellations.last?.number { state.withLock { $0.lastCancellation = number } }
@@ -120,6 +130,8 @@ final class WatchHub: Sendable {
                     try watch.look(store)
                 }
             }
+            // Not before all of it has been seen: what fails is done again.
+            state.withLock { $0.version = version }
         }
     }
 

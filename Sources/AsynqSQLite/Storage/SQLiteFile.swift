@@ -1,14 +1,7 @@
 internal import Asynq
 internal import Dispatch
 internal import GRDB
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#elseif canImport(Darwin)
-internal import Darwin
-#endif
+internal import GRDBSQLite
 
 /// The connections to one file: one that writes, one that reads beside it.
 ///
@@ -24,18 +17,24 @@ final class SQLiteFile: Sendable {
     /// The reader's calls block, so they have a thread of their own.
     let readerQueue = DispatchQueue(label: "asynq.sqlite.reader")
     private let time: @Sendable () -> Int64
+    private let writerWait: LockWait
 
     /// Opens or makes the file, and its tables.
     init(path: String, configuration: SQLiteConfiguration, time: @escaping @Sendable () -> Int64) throws(AsynqError) {
         self.path = path
         self.time = time
+        writerWait = LockWait(limit: configuration.busyTimeout)
         do {
-            var settings = Self.settings(configuration)
+            let settings = Self.settings(configuration, writerWait)
             // Makes the file, where another process may be doing the same: both wait for each other.
             writer = try DatabaseQueue(path: path, configuration: settings)
             let synchronous = configuration.durability == .full ? "FULL" : "NORMAL"
             let pages = configuration.maxPageCount
             try writer.writeWithoutTransaction { db in
+                // SQLite opens what it may not write, and says so at the first task only.
+                if sqlite3_db_readonly(db.sqliteConnection, "main") == 1 {
+                    throw DatabaseError(resultCode: .SQLITE_READONLY)
+                }
                 // Not before: GRDB sets it to NORMAL when it turns WAL on.
                 try db.execute(sql: "PRAGMA synchronous = \(synchronous)")
                 if let pages { try db.execute(sql: "PRAGMA max_page_count = \(pages)") }
@@ -47,29 +46,20 @@ final class SQLiteFile: Sendable {
                 }
             }
             realPath = try writer.writeWithoutTransaction { try Self.realPath($0) }
-            settings.journalMode = .default
-            settings.prepareDatabase { db in try db.execute(sql: "PRAGMA query_only = 1") }
-            reader = try DatabaseQueue(path: path, configuration: settings)
+            var readerSettings = Self.settings(configuration, LockWait(limit: configuration.busyTimeout))
+            readerSettings.journalMode = .default
+            readerSettings.prepareDatabase { db in try db.execute(sql: "PRAGMA query_only = 1") }
+            reader = try DatabaseQueue(path: path, configuration: readerSettings)
         } catch {
             throw AsynqError(sqlite: error, path: path, busyTimeout: configuration.busyTimeout)
         }
     }
 
-    private static func settings(_ configuration: SQLiteConfiguration) -> Configuration {
+    private static func settings(_ configuration: SQLiteConfiguration, _ wait: LockWait) -> Configuration {
         var settings = Configuration()
         settings.label = "asynq"
         settings.journalMode = .wal
-        let limit = configuration.busyTimeout
-        // A short nap each time: the lock is held for milliseconds, and whoever naps longest starves.
-        settings.busyMode = .callback { attempt in
-            let nap = min(2000, 100 + 50 * attempt)
-            // The naps of the first 38 attempts grow to 2 ms; from then on each takes that.
-            let waited =
-                attempt < 38 ? Duration.microseconds(attempt * (100 + 25 * attempt)) : .milliseconds(2 * attempt - 36)
-            guard waited < limit else { return false }
-            usleep(UInt32(nap))
-            return true
-        }
+        settings.busyMode = .callback { wait.goOn($0) }
         settings.prepareDatabase { db in
             try db.execute(sql: "PRAGMA cache_size = -16384")
             // Checkpoints of 16 MiB: fewer of the writes that must wait for the disk.
@@ -98,9 +88,26 @@ final class SQLiteFile: Sendable {
         try reader.writeWithoutTransaction { db in try body(TaskStore(db: db, now: time())) }
     }
 
+    /// A number that changes when another connection commits. Only on ``readerQueue``.
+    ///
+    /// Every idle server asks for it a hundred times a second, so it takes the shortest way there is.
+    func dataVersion() throws -> Int64 {
+        try reader.writeWithoutTransaction { db in
+            let statement = try db.cachedStatement(sql: "PRAGMA data_version").sqliteStatement
+            defer { sqlite3_reset(statement) }
+            guard sqlite3_step(statement) == SQLITE_ROW else {
+                throw DatabaseError(resultCode: db.lastErrorCode, message: db.lastErrorMessage)
+            }
+            return sqlite3_column_int64(statement, 0)
+        }
+    }
+
     /// Does all that `body` does in one transaction. Blocks.
-    func write<Value>(_ body: (TaskStore) throws -> Value) throws -> Value {
-        try writer.writeWithoutTransaction { db in
+    ///
+    /// - Parameter end: when to give up if somebody else holds the lock.
+    func write<Value>(waitingUntil end: ContinuousClock.Instant, _ body: (TaskStore) throws -> Value) throws -> Value {
+        writerWait.set(end: end)
+        return try writer.writeWithoutTransaction { db in
             var value: Value?
             try db.inTransaction(.immediate) {
                 // The time is read under the lock, so that it does not go back from one writer to the next.

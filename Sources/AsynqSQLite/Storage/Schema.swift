@@ -85,8 +85,8 @@ enum Schema {
         guard version <= migrations.count else {
             throw AsynqError(
                 .brokerFailure,
-                "the tables were made by a newer swift-asynq (their version is \(version), this one knows \(migrations.count)): "
-                    + "update this program too"
+                "the tables in \(try SQLiteFile.realPath(db)) were made by a newer swift-asynq "
+                    + "(their version is \(version), this one knows \(migrations.count)): update this program too"
             )
         }
         guard version < migrations.count else { return }
@@ -100,7 +100,12 @@ enum Schema {
     static func isCurrent(_ db: Database) throws -> Bool { try version(db) == migrations.count }
 
     private static func version(_ db: Database) throws -> Int {
-        guard try db.tableExists("asynq_schema") else { return 0 }
+        // Not `tableExists`: GRDB remembers its answers, and another process may have made the tables since.
+        let hasTable = try Bool.fetchOne(
+            db,
+            sql: "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'asynq_schema')"
+        )
+        guard hasTable == true else { return 0 }
         return try Int.fetchOne(db, sql: "SELECT version FROM asynq_schema") ?? 0
     }
 }

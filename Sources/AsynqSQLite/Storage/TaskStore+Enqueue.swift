@@ -15,7 +15,7 @@ extension TaskStore {
         var queues: [QueueName: Queue] = [:]
         var positions: [Int64: Int64] = [:]
         return try requests.map { request in
-            let name = request.message.queue
+            let name = QueueName(request.message.queue)
             if (request.message.payload?.count ?? 0) > Self.maxPayload {
                 return .failure(
                     AsynqError(
@@ -24,8 +24,8 @@ extension TaskStore {
                     )
                 )
             }
-            let queue = try queues[QueueName(name)] ?? queueToWrite(name)
-            queues[QueueName(name)] = queue
+            let queue = try queues[name] ?? queueToWrite(name.text)
+            queues[name] = queue
             let start = max(now, request.start.microseconds(now: now))
             if start > now { return try insert(request, queue, .scheduled, start, start: start) }
             if !request.message.group.isEmpty { return try insert(request, queue, .aggregating, now, start: now) }

@@ -83,7 +83,8 @@ final class WriteQueue: Sendable {
             try commit(jobs)
         } catch {
             let failure = AsynqError(sqlite: error, path: file.path, busyTimeout: busyTimeout)
-            guard jobs.count > 1, failure.code != .brokerUnavailable else {
+            if failure.code == .brokerUnavailable { return giveUp(jobs, failure) }
+            guard jobs.count > 1 else {
                 for job in jobs { job.complete(failure) }
                 return
             }
@@ -92,8 +93,24 @@ final class WriteQueue: Sendable {
         }
     }
 
+    /// Fails those who have waited for the lock for as long as they may, whether they were tried or stand behind; the
+    /// others are tried again.
+    private func giveUp(_ jobs: [any WriteJob], _ failure: AsynqError) {
+        let now = ContinuousClock.now
+        let expired = state.withLock { state in
+            state.waiting = jobs + state.waiting
+            let count = max(1, state.waiting.prefix { $0.arrival + busyTimeout <= now }.count)
+            defer { state.waiting.removeFirst(count) }
+            return state.waiting.prefix(count)
+        }
+        for job in expired { job.complete(failure) }
+    }
+
     private func commit(_ jobs: [any WriteJob]) throws {
-        let changes = try file.write { store in
+        let now = ContinuousClock.now
+        // The first has waited longest. If that was for others here, it has its try all the same.
+        let end = max((jobs.first?.arrival ?? now) + busyTimeout, now + busyTimeout / 10)
+        let changes = try file.write(waitingUntil: end) { store in
             for job in jobs { try job.run(store) }
             return store.changes
         }
@@ -105,6 +122,7 @@ final class WriteQueue: Sendable {
 /// What one caller wants to write.
 private protocol WriteJob: AnyObject, Sendable {
     var weight: Int { get }
+    var arrival: ContinuousClock.Instant { get }
     func run(_ store: TaskStore) throws
     /// - Parameter failure: `nil` if the transaction has been committed.
     func complete(_ failure: AsynqError?)
@@ -112,6 +130,7 @@ private protocol WriteJob: AnyObject, Sendable {
 
 private final class Job<Value: Sendable>: WriteJob {
     let weight: Int
+    let arrival = ContinuousClock.now
     private let body: @Sendable (TaskStore) throws -> Value
     private let continuation: CheckedContinuation<Result<Value, AsynqError>, Never>
     private let value = Mutex<Value?>(nil)
