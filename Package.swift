@@ -163,10 +163,12 @@ let package = Package(
             dependencies: [
                 "Asynq",
                 "AsynqRedis",
+                "AsynqSQLite",
                 "AsynqTesting",
                 "RedisClient",
                 "TestSupport",
                 "TestWorker",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -177,6 +179,7 @@ let package = Package(
             dependencies: [
                 "Asynq",
                 "AsynqRedis",
+                "AsynqSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/TestWorker",

@@ -8,12 +8,17 @@ final class WorkerProcess: Sendable {
     private let process: Mutex<Process>
     let identifier: Int32
 
-    init(_ uri: String, queue: String, concurrency: Int, shutdownMilliseconds: Int = 8000) throws {
+    convenience init(_ uri: String, queue: String, concurrency: Int, shutdownMilliseconds: Int = 8000) throws {
+        try self.init([uri, queue, "\(concurrency)", "\(shutdownMilliseconds)"])
+    }
+
+    /// - Parameter arguments: as TestWorker describes them.
+    init(_ arguments: [String]) throws {
         let process = Process()
         // Beside the tests: both are products of this package.
         let folder = Bundle.main.bundleURL.pathExtension == "xctest" ? Bundle.main.bundleURL : Bundle.main.executableURL
         process.executableURL = folder?.deletingLastPathComponent().appendingPathComponent("TestWorker")
-        process.arguments = [uri, queue, "\(concurrency)", "\(shutdownMilliseconds)"]
+        process.arguments = arguments
         process.standardError = FileHandle.nullDevice
         let output = Pipe()
         process.standardOutput = output

@@ -1,29 +1,64 @@
 import Asynq
 import AsynqRedis
+import AsynqSQLite
 import Foundation
 import Logging
 
-/// A worker server in a process of its own, for tests that kill it.
+/// A process of its own, for tests that kill it. A URI is that of a Redis, or `sqlite:` and a path.
 ///
 ///     TestWorker URI QUEUE CONCURRENCY SHUTDOWN-MILLISECONDS
 ///
-/// Tasks of type `hang` run until they are cancelled, those of type `stubborn` until the process ends, all others end at
-/// once. Prints a line for what happens: `ready`, `start ID`, `end ID`, `cancelled ID`, `closed`.
+/// is a worker. Tasks of type `hang` run until they are cancelled, those of type `stubborn` until the process ends, all
+/// others end at once. Prints a line for what happens: `ready`, `start ID`, `end ID`, `cancelled ID`, `closed`.
+///
+///     TestWorker produce URI QUEUE CALLERS COUNT
+///
+/// enqueues so many tasks, one by one from so many callers at once. Prints `stored ID` for each that is acknowledged.
+///
+///     TestWorker try URI
+///
+/// opens the broker and enqueues a task, as a user with few rights. Prints `stored ID`, or `failed CODE MESSAGE`.
 @main
 struct TestWorker {
     static func main() async throws {
-        let arguments = CommandLine.arguments
-        guard arguments.count == 5, let concurrency = Int(arguments[3]), let shutdown = Int(arguments[4]) else {
-            print("usage: TestWorker URI QUEUE CONCURRENCY SHUTDOWN-MILLISECONDS")
-            exit(64)
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let numbers = arguments.map { Int($0) }
+        switch arguments.first {
+        case "produce":
+            if arguments.count == 5, let callers = numbers[3], let count = numbers[4] {
+                return try await produce(arguments[1], queue: arguments[2], callers: callers, count: count)
+            }
+        case "try":
+            if arguments.count == 2 { return await tryOut(arguments[1]) }
+        default:
+            if arguments.count == 4, let concurrency = numbers[2], let shutdown = numbers[3] {
+                return try await work(
+                    arguments[0],
+                    queue: arguments[1],
+                    concurrency: concurrency,
+                    shutdown: .milliseconds(shutdown)
+                )
+            }
         }
-        let broker = try RedisBroker(arguments[1])
-        var configuration = AsynqServer.Configuration(concurrency: concurrency, queues: [arguments[2]: 1])
-        configuration.shutdownTimeout = .milliseconds(shutdown)
+        print("usage: see TestWorker.swift")
+        exit(64)
+    }
+
+    private static func makeBroker(_ uri: String) throws -> any Broker {
+        let logger = Logger(label: "broker") { StreamLogHandler.standardError(label: $0) }
+        let scheme = "sqlite:"
+        return uri.hasPrefix(scheme)
+            ? try SQLiteBroker(path: String(uri.dropFirst(scheme.count)), logger: logger)
+            : try RedisBroker(uri, logger: logger)
+    }
+
+    private static func work(_ uri: String, queue: String, concurrency: Int, shutdown: Duration) async throws {
+        var configuration = AsynqServer.Configuration(concurrency: concurrency, queues: [queue: 1])
+        configuration.shutdownTimeout = shutdown
         configuration.logger = Logger(label: "worker") { StreamLogHandler.standardError(label: $0) }
         configuration.healthCheck = { error in say(error == nil ? "ready" : "no broker") }
         let server = AsynqServer(
-            broker,
+            try makeBroker(uri),
             handler: ClosureHandler { task, context in
                 say("start \(context.taskID)")
                 switch task.type {
@@ -44,6 +79,43 @@ struct TestWorker {
         )
         try await server.run()
         say("closed")
+    }
+
+    private static func produce(_ uri: String, queue: String, callers: Int, count: Int) async throws {
+        let client = AsynqClient(try makeBroker(uri))
+        let process = ProcessInfo.processInfo.processIdentifier
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for caller in 0..<callers {
+                group.addTask {
+                    for number in stride(from: caller, to: count, by: callers) {
+                        let task = AsynqTask("t", payload: Array("payload".utf8), .queue(queue))
+                        say("stored \(try await client.enqueue(task, .taskID("\(process)-\(number)")).id)")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func tryOut(_ uri: String) async {
+        // A superuser may do everything, whatever a file's mode says.
+        if getuid() == 0 {
+            guard let nobody = getpwnam("nobody"), setgid(nobody.pointee.pw_gid) == 0,
+                setuid(nobody.pointee.pw_uid) == 0
+            else {
+                say("failed to become another user: errno \(errno)")
+                return
+            }
+        }
+        do {
+            let broker = try makeBroker(uri)
+            say("stored \(try await AsynqClient(broker).enqueue(AsynqTask("t")).id)")
+            await broker.shutdown()
+        } catch let error as AsynqError {
+            say("failed \(error.code) \(error)")
+        } catch {
+            say("failed \(error)")
+        }
     }
 
     /// A line at once, also into a pipe.
