@@ -97,6 +97,17 @@ let package = Package(
             swiftSettings: settings
         ),
         .executableTarget(
+            name: "Outbox",
+            dependencies: [
+                "Asynq",
+                "AsynqSQLite",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Examples/Outbox",
+            swiftSettings: settings
+        ),
+        .executableTarget(
             name: "Readme",
             dependencies: ["Asynq", "AsynqSQLite"],
             path: "Examples/Readme",
