@@ -8,6 +8,7 @@ let package = Package(
         .package(name: "swift-asynq", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         .executableTarget(
@@ -15,7 +16,9 @@ let package = Package(
             dependencies: [
                 .product(name: "Asynq", package: "swift-asynq"),
                 .product(name: "AsynqRedis", package: "swift-asynq"),
+                .product(name: "AsynqSQLite", package: "swift-asynq"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/AsynqBench"

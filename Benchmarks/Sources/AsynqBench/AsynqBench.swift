@@ -1,6 +1,7 @@
 import ArgumentParser
 import Asynq
 import AsynqRedis
+import AsynqSQLite
 import Logging
 
 @main
@@ -8,29 +9,48 @@ struct AsynqBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "asynq-bench",
         abstract: "Measures swift-asynq. Each run prints one JSON line.",
-        discussion: "Writes to queues of its own, named bench-…. Use a Redis that nobody needs.",
-        subcommands: [Enqueue.self, Process.self, Latency.self, Growth.self]
+        discussion: "Writes to queues of its own, named bench-…. Use a Redis or a file that nobody needs.",
+        subcommands: [Enqueue.self, Process.self, Latency.self, Growth.self, Idle.self, RawSQLite.self]
     )
 }
 
 /// What every command needs.
 struct Target: ParsableArguments {
-    @Option(help: "The broker, as a Redis URI.")
+    @Option(name: .customLong("broker"), help: "The broker: redis://HOST:PORT or sqlite:PATH.")
+    var uri: String?
+
+    @Option(help: "The same, where it is a Redis.")
     var redis = "redis://127.0.0.1:6379"
+
+    @Flag(help: "With SQLite: what was acknowledged survives a loss of power.")
+    var full = false
 
     @Option(help: "Bytes of payload of each task.")
     var payloadBytes = 100
 
-    func broker() throws -> RedisBroker {
+    func makeBroker() throws -> any Broker {
         var logger = Logger(label: "bench")
         logger.logLevel = .error
-        return try RedisBroker(redis, logger: logger)
+        let uri = uri ?? redis
+        guard uri.hasPrefix("sqlite:") else { return try RedisBroker(uri, logger: logger) }
+        var configuration = SQLiteConfiguration()
+        configuration.durability = full ? .full : .normal
+        return try SQLiteBroker(
+            path: String(uri.dropFirst("sqlite:".count)),
+            configuration: configuration,
+            logger: logger
+        )
+    }
+
+    /// For another process of this program that uses the same broker.
+    var arguments: [String] {
+        ["--broker", uri ?? redis, "--payload-bytes", "\(payloadBytes)"] + (full ? ["--full"] : [])
     }
 
     var payload: [UInt8] { Array(repeating: UInt8(ascii: "x"), count: payloadBytes) }
 
     /// Enqueues in batches from several callers at once.
-    func fill(_ count: Int, queue: String, _ broker: RedisBroker) async throws {
+    func fill(_ count: Int, queue: String, _ broker: any Broker) async throws {
         let client = AsynqClient(broker)
         let task = AsynqTask("bench:noop", payload: payload, .queue(queue))
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Asynq
-import AsynqRedis
 
 /// How fast tasks are enqueued.
 struct Enqueue: AsyncParsableCommand {
@@ -19,7 +18,7 @@ struct Enqueue: AsyncParsableCommand {
     var queue: String?
 
     func run() async throws {
-        let broker = try target.broker()
+        let broker = try target.makeBroker()
         try await broker.connect()
         let client = AsynqClient(broker)
         let task = AsynqTask("bench:noop", payload: target.payload, .queue(queue ?? newQueue()))

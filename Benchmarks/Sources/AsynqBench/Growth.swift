@@ -1,6 +1,5 @@
 import ArgumentParser
 import Asynq
-import AsynqRedis
 
 /// Whether the rate of processing holds as more tasks wait, and as more are active.
 struct Growth: AsyncParsableCommand {
@@ -19,7 +18,7 @@ struct Growth: AsyncParsableCommand {
     var active: Int?
 
     func run() async throws {
-        let broker = try target.broker()
+        let broker = try target.makeBroker()
         try await broker.connect()
         for backlog in backlogs { try await measure(backlog: backlog, active: 0, broker) }
         for backlog in backlogs { try await measure(backlog: backlog, active: active ?? 0, broker) }
@@ -28,7 +27,7 @@ struct Growth: AsyncParsableCommand {
     }
 
     /// Processes `n` tasks while about `backlog` wait: in rounds, if fewer wait.
-    private func measure(backlog: Int, active: Int, _ broker: RedisBroker) async throws {
+    private func measure(backlog: Int, active: Int, _ broker: any Broker) async throws {
         var total = Duration.zero
         var done = 0
         let queue = newQueue()

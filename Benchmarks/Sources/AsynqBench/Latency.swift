@@ -1,6 +1,5 @@
 import ArgumentParser
 import Asynq
-import AsynqRedis
 import Foundation
 import Synchronization
 
@@ -14,15 +13,19 @@ struct Latency: AsyncParsableCommand {
     @Option(help: "Milliseconds between a task and the next.")
     var gap = 20
 
+    @Flag(help: "Enqueue through the server's own broker, not through another as another process would.")
+    var shared = false
+
     func run() async throws {
-        let broker = try target.broker()
+        let broker = try target.makeBroker()
         let queue = newQueue()
         let (started, report) = AsyncStream<ContinuousClock.Instant>.makeStream()
         var configuration = AsynqServer.Configuration(concurrency: 10, queues: [queue: 1])
         configuration.logger.logLevel = .error
         let handler = ClosureHandler { _, _ in report.yield(.now) }
         let server = AsynqServer(broker, handler: handler, configuration: configuration)
-        let client = AsynqClient(try target.broker())
+        let producer = shared ? broker : try target.makeBroker()
+        let client = AsynqClient(producer)
         var waits: [Double] = []
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
@@ -48,6 +51,7 @@ struct Latency: AsyncParsableCommand {
         line.add("p99_ms", percentile(0.99))
         line.add("max_ms", waits.last ?? 0)
         line.print()
+        if !shared { await producer.shutdown() }
         await broker.shutdown()
     }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Asynq
-import AsynqRedis
 import Foundation
 import Logging
 import Synchronization
@@ -19,7 +18,7 @@ struct Process: AsyncParsableCommand {
     func run() async throws {
         let queue = newQueue()
         try Self.fill(n, queue, target)
-        let broker = try target.broker()
+        let broker = try target.makeBroker()
         try await broker.connect()
         let cpu = Report.cpuSeconds
         let duration = try await work(n, queue: queue, concurrency: concurrency, broker)
@@ -35,19 +34,20 @@ struct Process: AsyncParsableCommand {
     static func fill(_ count: Int, _ queue: String, _ target: Target) throws {
         let filler = Foundation.Process()
         filler.executableURL = Bundle.main.executableURL
-        filler.arguments = [
-            "enqueue", "--redis", target.redis, "--payload-bytes", "\(target.payloadBytes)",
-            "-n", "\(count)", "-c", "4", "--batch", "200", "--queue", queue,
-        ]
+        filler.arguments =
+            ["enqueue"] + target.arguments
+            + ["-n", "\(count)", "-c", "4", "--batch", "200", "--queue", queue]
         filler.standardOutput = FileHandle.nullDevice
         try filler.run()
         filler.waitUntilExit()
         guard filler.terminationStatus == 0 else { throw ExitCode(filler.terminationStatus) }
+        // The disk's work on what was filled in is none of what is measured.
+        sync()
     }
 }
 
 /// Runs a server until so many handlers have ended. Returns how long that took.
-func work(_ count: Int, queue: String, concurrency: Int, _ broker: RedisBroker) async throws -> Duration {
+func work(_ count: Int, queue: String, concurrency: Int, _ broker: any Broker) async throws -> Duration {
     let (finished, report) = AsyncStream<Void>.makeStream()
     let counter = Counter(count) { report.finish() }
     var configuration = AsynqServer.Configuration(concurrency: concurrency, queues: [queue: 1])
