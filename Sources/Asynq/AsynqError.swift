@@ -13,6 +13,7 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
             case duplicateTask, taskIDConflict, taskNotFound, queueNotFound, queueNotEmpty, handlerNotFound
             case invalidArgument, serverClosed, leaseExpired, skipRetry, revokeTask, taskTimeout, taskCancelled
             case payloadDecoding, brokerUnavailable, brokerFailure
+            case invalidTaskState
         }
         private let kind: Kind
         private init(_ kind: Kind) { self.kind = kind }
@@ -24,6 +25,8 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
         public static let taskIDConflict = Code(.taskIDConflict)
         /// There is no such task, or it is no longer in the state that the operation needs.
         public static let taskNotFound = Code(.taskNotFound)
+        /// The task is in a state that does not allow this: it is running, or where it is to go already.
+        public static let invalidTaskState = Code(.invalidTaskState)
         /// There is no such queue.
         public static let queueNotFound = Code(.queueNotFound)
         /// The queue still holds tasks.

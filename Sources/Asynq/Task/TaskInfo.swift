@@ -39,7 +39,12 @@ public struct TaskInfo: Sendable, Hashable {
     /// What its handler wrote, if anything.
     public var result: [UInt8]?
 
-    package init(
+    /// For brokers: a task as it is stored.
+    ///
+    /// - Parameters:
+    ///   - nextProcessAt: of one that is pending, scheduled or in retry.
+    ///   - isOrphaned: active, and its lease has ended.
+    public init(
         _ message: TaskMessage,
         state: TaskState,
         nextProcessAt: Date? = nil,
@@ -63,7 +68,8 @@ public struct TaskInfo: Sendable, Hashable {
         self.nextProcessAt = nextProcessAt
         self.isOrphaned = isOrphaned
         retention = .seconds(message.retention)
-        completedAt = date(message.completedAt)
+        // One that was completed and is run again still has the time of its first success.
+        completedAt = state == .completed ? date(message.completedAt) : nil
         self.result = result
     }
 }

@@ -75,7 +75,7 @@ extension MemoryBroker {
 
     /// Whether a queue gives no tasks to servers.
     public func setPaused(_ isPaused: Bool, queue: String = "default") {
-        change { state, _ in state.queues[queue, default: MemoryQueue(name: queue)].isPaused = isPaused }
+        change { state, now in state.setPaused(isPaused, queue, now) }
     }
 }
 

@@ -18,7 +18,7 @@ import Foundation
 /// ```
 ///
 /// See ``AsynqTester`` for running handlers, and for time that passes when the test says so.
-public final class MemoryBroker: Broker {
+public final class MemoryBroker: Broker, InspectionBroker {
     struct State {
         var queues: [String: MemoryQueue] = [:]
         var servers: [ServerIdentity: (state: ServerState, end: Int64)] = [:]
@@ -38,7 +38,7 @@ public final class MemoryBroker: Broker {
     }
 
     private let store: Store
-    private let isShutDown = Atomic(false)
+    let isShutDown = Atomic(false)
 
     public let name = "memory"
 
@@ -164,9 +164,9 @@ public final class MemoryBroker: Broker {
 
     // MARK: Inside
 
-    private static let closed = AsynqError(.brokerUnavailable, "the broker has been shut down")
+    static let closed = AsynqError(.brokerUnavailable, "the broker has been shut down")
 
-    private func check() throws {
+    func check() throws {
         if isShutDown.load(ordering: .relaxed) { throw Self.closed }
     }
 

@@ -36,20 +36,22 @@ struct MemoryQueue {
     }
 
     let name: String
-    var isPaused = false
-    private(set) var tasks: [String: Task] = [:]
+    /// Since when.
+    var pausedAt: Int64?
+    var isPaused: Bool { pausedAt != nil }
+    var tasks: [String: Task] = [:]
     /// Oldest first.
-    private(set) var pending: Deque<String> = []
-    private(set) var active: Set<String> = []
+    var pending: Deque<String> = []
+    var active: Set<String> = []
     /// Scheduled and to be retried.
-    private(set) var waiting = TimedIDs()
-    private(set) var completed = TimedIDs()
-    private(set) var archived = TimedIDs()
-    private(set) var groups: [String: TimedIDs] = [:]
-    private(set) var locks: [LockKey: Lock] = [:]
-    private(set) var total = Counters()
+    var waiting = TimedIDs()
+    var completed = TimedIDs()
+    var archived = TimedIDs()
+    var groups: [String: TimedIDs] = [:]
+    var locks: [LockKey: Lock] = [:]
+    var total = Counters()
     /// By day since 1970.
-    private(set) var byDay: [Int64: Counters] = [:]
+    var byDay: [Int64: Counters] = [:]
 
     init(name: String) {
         self.name = name
@@ -200,13 +202,13 @@ struct MemoryQueue {
     }
 
     /// Frees the task's lock if it still is the task's.
-    private mutating func unlock(_ id: String) {
+    mutating func unlock(_ id: String) {
         guard let message = tasks[id]?.message, !message.uniqueKey.isEmpty else { return }
         let key = LockKey(type: message.type, payload: message.payload)
         if locks[key]?.id == id { locks[key] = nil }
     }
 
-    private mutating func trimArchive(_ now: Int64) {
+    mutating func trimArchive(_ now: Int64) {
         let oldest = now - ArchiveLimit.age.nanosecondsClamped
         while let (id, time) = archived.first, archived.count > ArchiveLimit.count || time <= oldest {
             archived.remove(id, time)

@@ -29,19 +29,22 @@ struct TimedIDs {
         entries.insert(Entry(time: time, id: id), at: place(after: time))
     }
 
-    mutating func remove(_ id: String, _ time: Int64) {
+    /// - Returns: whether it was there.
+    @discardableResult
+    mutating func remove(_ id: String, _ time: Int64) -> Bool {
         var index = place(after: time - 1)
         while index < entries.count, entries[index].id != id { index += 1 }
-        guard index < entries.count else { return }
+        guard index < entries.count else { return false }
         if index > head {
             entries.remove(at: index)
-            return
+            return true
         }
         head += 1
         if head > 1000, head * 2 > entries.count {
             entries.removeFirst(head)
             head = 0
         }
+        return true
     }
 
     /// Where the entries of later times begin.
