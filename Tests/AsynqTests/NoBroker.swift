@@ -19,6 +19,28 @@ struct NoBroker: Broker {
     func cancel(taskID: String) async throws {}
     func writeServerState(_ state: ServerState, ttl: Duration) async throws {}
     func clearServerState(_ server: ServerIdentity) async throws {}
+    func queueNames() async throws -> [String] { [] }
+    func hasQueue(_ queue: String) async throws -> Bool { false }
+    func snapshots(of queues: [String]) async throws -> [QueueSnapshot?] { queues.map { _ in nil } }
+    func history(of queues: [String], days: Int) async throws -> [[DailyCounts]] { queues.map { _ in [] } }
+    func groups(of queue: String) async throws -> [GroupSize] { [] }
+    func tasks(_ selection: TaskSelection, offset: Int, limit: Int) async throws -> TaskListing {
+        TaskListing(tasks: [], total: 0)
+    }
+    func tasks(_ tasks: [TaskReference]) async throws -> [TaskInfo?] { tasks.map { _ in nil } }
+    func move(_ tasks: [TaskReference], _ move: TaskMove) async -> [Result<TaskState, AsynqError>] { [] }
+    func moveSome(_ selection: TaskSelection, _ move: TaskMove, limit: Int) async throws -> MoveBatch {
+        MoveBatch(moved: 0, remaining: 0)
+    }
+    func updatePayload(_ payload: [UInt8]?, of task: TaskReference) async throws {}
+    func setPaused(_ isPaused: Bool, of queue: String) async throws {}
+    func deleteQueue(_ queue: String, force: Bool, limit: Int) async throws -> QueueDeletion {
+        QueueDeletion(deleted: 0, remaining: 0, isDone: true)
+    }
+    func servers() async throws -> [ServerInfo] { [] }
+    func info() async throws -> BrokerInfo {
+        BrokerInfo(kind: "none", address: name, version: "", sections: [])
+    }
     func makeWatch(queues: [String], onSignal: @escaping @Sendable (BrokerSignal) -> Void) -> any BrokerWatch {
         Watch()
     }

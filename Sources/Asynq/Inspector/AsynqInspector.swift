@@ -13,9 +13,9 @@
 /// Errors are ``AsynqError``: `queueNotFound`, `taskNotFound` and those that a call names; `brokerUnavailable` and
 /// `brokerFailure` from each.
 public struct AsynqInspector: Sendable {
-    let broker: any Broker & InspectionBroker
+    let broker: any Broker
 
-    public init(_ broker: any Broker & InspectionBroker) {
+    public init(_ broker: any Broker) {
         self.broker = broker
     }
 

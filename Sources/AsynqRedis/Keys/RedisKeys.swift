@@ -27,6 +27,7 @@ package final class QueueKeys: Sendable {
     package let processed: String
     package let failed: String
     package let groups: String
+    package let aggregationSets: String
     /// Of our own: task id → exact start time in Unix milliseconds, for tasks due at a fraction of a second.
     package let due: String
 
@@ -46,6 +47,7 @@ package final class QueueKeys: Sendable {
         processed = base + "processed"
         failed = base + "failed"
         groups = base + "groups"
+        aggregationSets = base + "aggregation_sets"
         due = base + "due"
     }
 

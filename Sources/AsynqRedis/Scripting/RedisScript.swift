@@ -30,6 +30,20 @@ package struct RedisScript: Sendable {
     )
     static let writeResult = RedisScript("write_result", PackageResources.write_result_lua)
     static let writeServerState = RedisScript("write_server_state", PackageResources.write_server_state_lua)
+    static let moveTasks = RedisScript("move_tasks", moving(PackageResources.move_tasks_lua))
+    static let moveSome = RedisScript("move_some", moving(PackageResources.move_some_lua))
+    static let inspectQueue = RedisScript("inspect_queue", finishing(PackageResources.inspect_queue_lua))
+    static let history = RedisScript("history", finishing(PackageResources.history_lua))
+    static let listTasks = RedisScript("list_tasks", PackageResources.list_tasks_lua)
+    static let getTasks = RedisScript("get_tasks", PackageResources.get_tasks_lua)
+    static let pause = RedisScript("pause", PackageResources.pause_lua)
+    static let updatePayload = RedisScript("update_payload", PackageResources.update_payload_lua)
+    static let deleteQueue = RedisScript("delete_queue", finishing(PackageResources.delete_queue_lua))
+    static let listServers = RedisScript("list_servers", PackageResources.list_servers_lua)
+
+    private static func moving(_ source: [UInt8]) -> [UInt8] {
+        PackageResources.shared_move_lua + source
+    }
 
     private static func finishing(_ source: [UInt8]) -> [UInt8] {
         PackageResources.shared_finish_lua + source

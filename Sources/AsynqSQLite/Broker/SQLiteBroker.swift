@@ -199,7 +199,7 @@ public final class SQLiteBroker: Broker {
     /// The most tasks that one call gets at once.
     static let maxTasks = 1000
 
-    private func read<Value: Sendable>(
+    func read<Value: Sendable>(
         _ body: @escaping @Sendable (TaskStore) throws -> Value
     ) async throws(AsynqError) -> Value {
         guard !isShutDown.load(ordering: .relaxed) else { throw WriteQueue.closed }
@@ -213,7 +213,7 @@ public final class SQLiteBroker: Broker {
 
 extension Array {
     /// Pieces that fit into one transaction.
-    fileprivate func chunks() -> [[Element]] {
+    func chunks() -> [[Element]] {
         count <= SQLiteBroker.maxTasks
             ? (isEmpty ? [] : [self])
             : stride(from: 0, to: count, by: SQLiteBroker.maxTasks).map { start in

@@ -9,7 +9,7 @@ internal import Foundation
 
 extension TaskStore {
     /// SQLite's limit of a value, less some room for the rest of the row.
-    private static let maxPayload = 999_000_000
+    static let maxPayload = 999_000_000
 
     func enqueue(_ requests: [EnqueueRequest]) throws -> [Result<EnqueueReceipt, AsynqError>] {
         var queues: [QueueName: Queue] = [:]
@@ -81,14 +81,16 @@ extension TaskStore {
 
     /// - Returns: whether nobody else holds it.
     private func lock(_ message: TaskMessage, _ queue: Queue, until end: Int64) throws -> Bool {
-        let payload = message.payload.map { Data([1] + $0) } ?? Data([0])
         try execute(
             """
             INSERT INTO asynq_lock VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
             SET task = excluded.task, ends_at = excluded.ends_at WHERE ends_at <= ?
             """,
-            [queue.id, stored(message.type), payload, stored(message.id), end, now]
+            [queue.id, stored(message.type), Self.lockKey(message.payload), stored(message.id), end, now]
         )
         return db.changesCount > 0
     }
+
+    /// A payload as it stands in a lock: one that is missing differs from an empty one.
+    static func lockKey(_ payload: [UInt8]?) -> Data { payload.map { Data([1] + $0) } ?? Data([0]) }
 }

@@ -114,7 +114,7 @@ extension TaskStore {
     }
 
     /// Deletes what is too old or too much, with all that belongs to it.
-    private func trimArchive(_ queue: Queue) throws {
+    func trimArchive(_ queue: Queue) throws {
         let count = try Int.fetchOne(
             try statement("SELECT count(*) FROM asynq_task WHERE queue = ? AND state = 6"),
             arguments: [queue.id]

@@ -24,14 +24,17 @@ public protocol BrokerFixture: Sendable {
     /// - Parameter duration: whole seconds.
     func advance(by duration: Duration) async throws
 
-    /// Pauses a queue, or lets it go on.
-    func setPaused(_ isPaused: Bool, queue: String) async throws
-
     /// Everything that the store holds for a queue, as it lies there.
     func contents(of queue: String) async throws -> StoredQueue
 
     /// Shuts down all brokers and deletes the store.
     func tearDown() async
+}
+
+extension BrokerFixture {
+    func setPaused(_ isPaused: Bool, queue: String) async throws {
+        try await broker.setPaused(isPaused, of: queue)
+    }
 }
 
 /// All that a store holds for one queue.

@@ -117,6 +117,19 @@ struct BrokerModel {
         return true
     }
 
+    /// Returns whether the task could be moved.
+    mutating func move(_ id: String, _ move: TaskMove, now: Double) -> Bool {
+        guard let index = index(id), move.isAllowed(from: tasks[index].state) else { return false }
+        switch move {
+        case .run:
+            (tasks[index].state, tasks[index].order) = (.pending, nextOrder)
+            nextOrder += 1
+        case .archive: tasks[index].state = .archived
+        case .delete: tasks.remove(at: index)
+        }
+        return true
+    }
+
     mutating func extend(_ id: String, now: Double) -> Bool {
         guard let index = index(id), tasks[index].state == .active else { return false }
         tasks[index].time = now + 30

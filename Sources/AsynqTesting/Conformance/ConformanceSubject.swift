@@ -55,7 +55,7 @@ struct ConformanceSubject: Sendable {
         case .success: throw BrokenRule("\(request.message.id) was accepted, expected \(code)", line)
         case .failure(let error): try expectEqual(error.code, code, "error", line: line)
         }
-        try expectEqual(try await contents(queue, line: line), before, "after a refusal", line: line)
+        try await expectUnchanged(before, queue, line: line)
     }
 
     /// Enqueues plain tasks.

@@ -23,7 +23,6 @@ public struct MemoryFixture: BrokerFixture {
 
     public func now() async throws -> Date { clock.date }
     public func advance(by duration: Duration) async throws { clock.advance(by: duration) }
-    public func setPaused(_ isPaused: Bool, queue: String) async throws { store.setPaused(isPaused, queue: queue) }
     public func tearDown() async { await store.shutdown() }
 
     public func contents(of queue: String) async throws -> StoredQueue {

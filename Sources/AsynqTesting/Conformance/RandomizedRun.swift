@@ -38,6 +38,7 @@ struct RandomizedRun {
         case 89..<91: try await pause()
         case 91..<93: crash()
         case 93..<94: try await reopen()
+        case 94..<96: try await move()
         default: try await advance()
         }
         try await compare()
@@ -221,6 +222,22 @@ struct RandomizedRun {
         model.isPaused = model.isPaused ? false : Int.random(in: 0..<3, using: &random) == 0
         history.append(model.isPaused ? "pause" : "go on")
         try await fixture.setPaused(model.isPaused, queue: queue)
+    }
+
+    /// An inspector runs, archives or deletes a task.
+    private mutating func move() async throws {
+        let now = try await now()
+        guard let id = model.tasks.randomElement(using: &random)?.message.id,
+            let move = TaskMove.allCases.randomElement(using: &random)
+        else { return }
+        history.append("\(move.rawValue) \(id)")
+        let result = await broker.move([TaskReference(queue: queue, id: id)], move)[0]
+        let isMoved = if case .success = result { true } else { false }
+        try expectEqual(isMoved, model.move(id, move, now: now), "moved")
+        let snapshot = try await broker.snapshots(of: [queue]).first ?? nil
+        for state in TaskState.allCases {
+            try expectEqual(snapshot?[state] ?? 0, model.tasks.count { $0.state == state }, "count of \(state)")
+        }
     }
 
     /// A worker dies: nobody ends its tasks.

@@ -18,7 +18,7 @@ import Foundation
 /// ```
 ///
 /// See ``AsynqTester`` for running handlers, and for time that passes when the test says so.
-public final class MemoryBroker: Broker, InspectionBroker {
+public final class MemoryBroker: Broker {
     struct State {
         var queues: [String: MemoryQueue] = [:]
         var servers: [ServerIdentity: (state: ServerState, end: Int64)] = [:]

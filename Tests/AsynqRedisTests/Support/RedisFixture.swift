@@ -34,11 +34,6 @@ final class RedisFixture: BrokerFixture {
         await redis.topology.shutdown()
     }
 
-    func setPaused(_ isPaused: Bool, queue: String) async throws {
-        let key = QueueKeys(queue).paused
-        if isPaused { try await redis("SET", key, "1") } else { try await redis("DEL", key) }
-    }
-
     // MARK: Time
 
     func now() async throws -> Date {

@@ -57,18 +57,6 @@ final class SQLiteFixture: BrokerFixture {
     func now() async throws -> Date { clock.date }
     func advance(by duration: Duration) async throws { clock.advance(by: duration) }
 
-    func setPaused(_ isPaused: Bool, queue: String) async throws {
-        try await outside.write { db in
-            try db.execute(
-                sql: """
-                    INSERT INTO asynq_queue (name, paused_at) VALUES (?, ?)
-                    ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at
-                    """,
-                arguments: [queue, isPaused ? 1 : nil]
-            )
-        }
-    }
-
     func tearDown() async {
         for broker in others.withLock({ $0 }) + [own] { await broker.shutdown() }
         try? outside.close()
