@@ -108,6 +108,17 @@ let package = Package(
             swiftSettings: settings
         ),
         .executableTarget(
+            name: "Inspector",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "AsynqSQLite",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Examples/Inspector",
+            swiftSettings: settings
+        ),
+        .executableTarget(
             name: "Readme",
             dependencies: ["Asynq", "AsynqSQLite"],
             path: "Examples/Readme",
