@@ -16,6 +16,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Asynq", targets: ["Asynq"]),
+        .library(name: "AsynqMetrics", targets: ["AsynqMetrics"]),
         .library(name: "AsynqRedis", targets: ["AsynqRedis"]),
         .library(name: "AsynqSQLite", targets: ["AsynqSQLite"]),
         .library(name: "AsynqTesting", targets: ["AsynqTesting"]),
@@ -26,6 +27,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -34,12 +37,15 @@ let package = Package(
         .target(
             name: "Asynq",
             dependencies: [
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
             swiftSettings: settings
         ),
+        .target(name: "AsynqMetrics", dependencies: ["Asynq"], swiftSettings: settings),
         .target(
             name: "RedisClient",
             dependencies: [
@@ -124,6 +130,12 @@ let package = Package(
             path: "Examples/Readme",
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "Semaphore",
+            dependencies: ["Asynq", "AsynqSQLite", .product(name: "Logging", package: "swift-log")],
+            path: "Examples/Semaphore",
+            swiftSettings: settings
+        ),
         .target(
             name: "TestSupport",
             dependencies: [.product(name: "Logging", package: "swift-log")],
@@ -178,6 +190,26 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             resources: [.copy("Fixtures")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AsynqMetricsTests",
+            dependencies: ["Asynq", "AsynqMetrics", "AsynqTesting"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ObservabilityTests",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "AsynqTesting",
+                "TestSupport",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

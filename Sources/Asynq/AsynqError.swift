@@ -14,6 +14,7 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
             case invalidArgument, serverClosed, leaseExpired, skipRetry, revokeTask, taskTimeout, taskCancelled
             case payloadDecoding, brokerUnavailable, brokerFailure
             case invalidTaskState
+            case rateLimited
         }
         private let kind: Kind
         private init(_ kind: Kind) { self.kind = kind }
@@ -53,6 +54,9 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
         public static let brokerUnavailable = Code(.brokerUnavailable)
         /// The broker answered with an error.
         public static let brokerFailure = Code(.brokerFailure)
+        /// Thrown by a handler or middleware: there is no room for this task now. It is tried again after
+        /// ``AsynqError/retryAfter`` and loses no retry, whatever the server's `isFailure` and `retryDelay` say.
+        public static let rateLimited = Code(.rateLimited)
     }
 
     public var code: Code
@@ -77,5 +81,24 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
     /// To be thrown by a handler: the task is dropped; it is neither retried nor archived.
     public static func revokeTask(_ reason: String, cause: (any Error)? = nil) -> AsynqError {
         AsynqError(.revokeTask, reason, cause: cause)
+    }
+
+    /// To be thrown by a handler or middleware: the task is tried again after this time, which neither counts as a
+    /// failure nor uses up a retry.
+    ///
+    /// - Parameter delay: on the broker's clock; a negative one counts as zero.
+    public static func rateLimited(_ reason: String, retryAfter delay: Duration) -> AsynqError {
+        AsynqError(.rateLimited, reason, cause: RateLimit(delay: max(.zero, delay)))
+    }
+
+    /// After which time a task that was rate-limited is tried again. `nil` for other errors; 1 s if none was given.
+    public var retryAfter: Duration? {
+        guard code == .rateLimited else { return nil }
+        return (cause as? RateLimit)?.delay ?? .seconds(1)
+    }
+
+    /// Carries the delay as the cause, so that every other error, of which there are many in arrays, is no larger for it.
+    private struct RateLimit: Error {
+        let delay: Duration
     }
 }

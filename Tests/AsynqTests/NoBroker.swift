@@ -41,6 +41,8 @@ struct NoBroker: Broker {
     func info() async throws -> BrokerInfo {
         BrokerInfo(kind: "none", address: name, version: "", sections: [])
     }
+    func acquirePermit(_ request: PermitRequest) async throws -> PermitLease? { nil }
+    func releasePermit(_ lease: PermitLease) async throws -> Bool { false }
     func makeWatch(queues: [String], onSignal: @escaping @Sendable (BrokerSignal) -> Void) -> any BrokerWatch {
         Watch()
     }

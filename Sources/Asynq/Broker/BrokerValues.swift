@@ -63,12 +63,15 @@ public final class LeasedTask: Sendable {
     public let message: TaskMessage
     /// Since when the task has been pending, in Unix nanoseconds; `nil` if not known.
     public let pendingSince: Int64?
+    /// When it was taken, on the same clock, in Unix nanoseconds; `nil` if not known.
+    public let dequeuedAt: Int64?
     /// The broker's time at which the lease ends, in Unix seconds.
     public let leaseEnd: Int64
 
-    public init(message: TaskMessage, pendingSince: Int64? = nil, leaseEnd: Int64) {
+    public init(message: TaskMessage, pendingSince: Int64? = nil, dequeuedAt: Int64? = nil, leaseEnd: Int64) {
         self.message = message
         self.pendingSince = pendingSince
+        self.dequeuedAt = dequeuedAt
         self.leaseEnd = leaseEnd
     }
 }

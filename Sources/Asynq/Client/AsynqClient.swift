@@ -1,3 +1,6 @@
+public import CoreMetrics
+public import Tracing
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
@@ -14,10 +17,26 @@ import Foundation
 /// Cheap to copy and safe to use from any number of tasks at once: what they enqueue at the same moment shares round
 /// trips.
 public struct AsynqClient: Sendable {
-    private let broker: any Broker
+    /// Where a client counts, measures and traces.
+    public struct Configuration: Sendable {
+        /// Where the client counts and measures; see docs/metrics.md for what. Default: the metrics system, as it is when
+        /// the client is made; nothing is measured if it has no backend.
+        public var metrics: (any MetricsFactory)?
+        /// What makes the spans of enqueues, and gives tasks the headers that carry a trace on; see docs/tracing.md.
+        /// Default: the instrumentation system's at each call; no spans or headers are made if it has none.
+        public var tracer: (any Tracer)?
 
-    public init(_ broker: any Broker) {
+        public init() {}
+    }
+
+    private let broker: any Broker
+    private let metrics: ClientMetrics?
+    private let tracer: (any Tracer)?
+
+    public init(_ broker: any Broker, configuration: Configuration = .init()) {
         self.broker = broker
+        metrics = ClientMetrics(configuration.metrics)
+        tracer = configuration.tracer
     }
 
     /// Enqueues a task. When this returns, the broker has stored it.
@@ -57,7 +76,7 @@ public struct AsynqClient: Sendable {
             }
         }
         if !requests.isEmpty {
-            let receipts = await broker.enqueue(requests)
+            let receipts = await store(&requests)
             for (index, receipt) in receipts.enumerated() {
                 results[positions[index]] = receipt.map { TaskInfo(requests[index].message, $0) }
             }
@@ -66,16 +85,28 @@ public struct AsynqClient: Sendable {
     }
 
     private func enqueue(_ task: AsynqTask, options: [TaskOption]) async throws -> TaskInfo {
-        let request = try EnqueueRequest(task, options: options)
-        guard let result = await broker.enqueue([request]).first else {
+        var requests = [try EnqueueRequest(task, options: options)]
+        guard let result = await store(&requests).first else {
             throw AsynqError(.brokerFailure, "the broker gave no answer for this task")
         }
         switch result {
-        case .success(let receipt): return TaskInfo(request.message, receipt)
+        case .success(let receipt): return TaskInfo(requests[0].message, receipt)
         case .failure(let error):
             if error.cause is CancellationError { throw CancellationError() }
             throw error
         }
+    }
+
+    /// Has the broker store the tasks, in a span that they carry on as headers.
+    private func store(_ requests: inout [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] {
+        let tracing = TaskTracing(tracer)
+        guard metrics != nil || tracing != nil else { return await broker.enqueue(requests) }
+        let span = tracing?.beginEnqueue(&requests)
+        let start = ContinuousClock.now
+        let results = await broker.enqueue(requests)
+        metrics?.enqueued(requests, results, in: start.duration(to: .now))
+        if let span { tracing?.endEnqueue(span, results) }
+        return results
     }
 }
 

@@ -20,6 +20,11 @@ struct RouteTable: TaskHandler {
         exact[type] ?? byLength.first { type.utf8.starts(with: $0.pattern.utf8) }?.handler
     }
 
+    /// The pattern that a type falls under.
+    func pattern(for type: String) -> String? {
+        exact[type] != nil ? type : byLength.first { type.utf8.starts(with: $0.pattern.utf8) }?.pattern
+    }
+
     func handle(_ task: AsynqTask, context: TaskContext) async throws {
         guard let handler = handler(for: task.type) else {
             throw AsynqError(

@@ -13,19 +13,38 @@ public struct TaskContext: Sendable {
         let broker: any Broker
         let logger: Logger
         let deadline: Date?
+        let timing: Timing?
 
-        init(task: LeasedTask, broker: any Broker, logger: Logger, deadline: Date?) {
+        init(task: LeasedTask, broker: any Broker, logger: Logger, deadline: Date?, timing: Timing?) {
             self.task = task
             self.broker = broker
             self.logger = logger
             self.deadline = deadline
+            self.timing = timing
+        }
+    }
+
+    /// The end of the attempt on a clock that nobody sets, in nanoseconds.
+    package struct Timing: Sendable {
+        let now: @Sendable () -> Int64
+        let end: Int64
+
+        package init(now: @escaping @Sendable () -> Int64, end: Int64) {
+            self.now = now
+            self.end = end
         }
     }
 
     private let storage: Storage
 
-    package init(task: LeasedTask, broker: any Broker, logger: Logger, deadline: Date?) {
-        storage = Storage(task: task, broker: broker, logger: logger, deadline: deadline)
+    package init(
+        task: LeasedTask,
+        broker: any Broker,
+        logger: Logger,
+        deadline: Date?,
+        timing: Timing? = nil
+    ) {
+        storage = Storage(task: task, broker: broker, logger: logger, deadline: deadline, timing: timing)
     }
 
     private var message: TaskMessage { storage.task.message }
@@ -42,6 +61,10 @@ public struct TaskContext: Sendable {
     public var headers: [String: String] { message.headers }
     /// When this attempt will be cancelled; `nil`: never.
     public var deadline: Date? { storage.deadline }
+    /// How long it is until then, whatever becomes of the time of day; zero when it has passed, `nil`: without end.
+    public var timeLeft: Duration? {
+        storage.timing.map { .nanoseconds(max(0, $0.end - $0.now())) }
+    }
     /// Since when the task had been waiting in its queue; `nil` if not known.
     public var pendingSince: Date? {
         storage.task.pendingSince.map { Date(timeIntervalSince1970: Double($0) / 1_000_000_000) }

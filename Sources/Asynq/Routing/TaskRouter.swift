@@ -67,6 +67,9 @@ public struct TaskRouter: TaskHandler {
         try await entry.handle(task, context: context)
     }
 
+    /// The pattern that a type falls under; `nil` if there is none.
+    func pattern(for type: String) -> String? { routes.pattern(for: type) }
+
     private mutating func register(_ pattern: String, _ handler: any TaskHandler) throws(AsynqError) {
         try routes.add(pattern, handler)
         entry = routes.wrapped(in: middleware)

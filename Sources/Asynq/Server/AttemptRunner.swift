@@ -1,4 +1,6 @@
+import Instrumentation
 import Logging
+import Tracing
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -13,6 +15,8 @@ struct AttemptRunner: Sendable {
     let configuration: AsynqServer.Configuration
     let pool: WorkerPool
     let clock: LoopClock
+    let metrics: ServerMetrics?
+    let tracing: TaskTracing?
 
     /// Runs a task, and then those in stock, until there are none or this worker has been cancelled.
     func work(_ first: WorkerTable.Ticket) async {
@@ -24,23 +28,25 @@ struct AttemptRunner: Sendable {
         let context = context(of: ticket.task, deadline: ticket.deadline)
         let task = AsynqTask(ticket.task.message)
         do {
-            if let baseContext = configuration.baseContext {
-                try await baseContext(context) { try await handler.handle(task, context: context) }
-            } else {
-                try await handler.handle(task, context: context)
+            try await measured(ticket) {
+                if let baseContext = configuration.baseContext {
+                    try await baseContext(context) { try await handler.handle(task, context: context) }
+                } else {
+                    try await handler.handle(task, context: context)
+                }
             }
         } catch {
             pool.deciding(ticket)
             let cause = pool.read { $0.cause(of: ticket.slot) }
             return pool.finished(
                 ticket,
-                await end(cause == nil ? error : cause?.error, cause, task, context),
+                await end(cause == nil ? error : cause?.failure, cause, task, context),
                 isDecided: true
             )
         }
         let next = pool.finished(ticket, .done, isDecided: false)
         guard case .decide(let cause) = next else { return next }
-        return pool.finished(ticket, await end(cause.error, cause, task, context), isDecided: true)
+        return pool.finished(ticket, await end(cause.failure, cause, task, context), isDecided: true)
     }
 
     /// Tells of a failed attempt. Returns its outcome.
@@ -50,7 +56,10 @@ struct AttemptRunner: Sendable {
         _ task: AsynqTask,
         _ context: TaskContext
     ) async -> FinishRequest.Outcome? {
-        if let error, let errorHandler = configuration.errorHandler { await errorHandler(error, task, context) }
+        let isFailure = (error as? AsynqError)?.retryAfter == nil
+        if isFailure, let error, let errorHandler = configuration.errorHandler {
+            await errorHandler(error, task, context)
+        }
         return outcome(of: error, cause, task, context)
     }
 
@@ -63,12 +72,30 @@ struct AttemptRunner: Sendable {
                 "handler ignores its cancellation and is left behind",
                 metadata: ["cause": "\(cause)"]
             )
-            if let error = cause.error, let errorHandler = configuration.errorHandler {
+            if let error = cause.failure, let errorHandler = configuration.errorHandler {
                 // Unstructured, because whoever waits for it must go on cancelling the others.
                 Task { await errorHandler(error, task, context) }
             }
         }
-        return outcome(of: cause.error, cause, task, context)
+        return outcome(of: cause.failure, cause, task, context)
+    }
+
+    /// Runs an attempt in a span and takes its time, where somebody wants to know.
+    private func measured(_ ticket: WorkerTable.Ticket, _ attempt: () async throws -> Void) async throws {
+        guard metrics != nil || tracing != nil else { return try await attempt() }
+        let series = metrics?.series(of: ticket.task.message)
+        let start = clock.now()
+        series?.begin(waited: ticket.waited(until: start))
+        defer { series?.end(after: clock.now() - start) }
+        guard let tracing else { return try await attempt() }
+        let span = tracing.beginAttempt(ticket.task.message)
+        do {
+            try await InstrumentationContext.withValue(span.context) { try await attempt() }
+            tracing.endAttempt(span, pool.read { $0.cause(of: ticket.slot) }?.error)
+        } catch {
+            tracing.endAttempt(span, pool.read { $0.cause(of: ticket.slot) }?.error ?? error)
+            throw error
+        }
     }
 
     private func context(of task: LeasedTask, deadline: Int64) -> TaskContext {
@@ -76,7 +103,13 @@ struct AttemptRunner: Sendable {
         if deadline != .max {
             date = clock.date().addingTimeInterval(Double(deadline - clock.now()) / 1_000_000_000)
         }
-        return TaskContext(task: task, broker: broker, logger: configuration.logger, deadline: date)
+        return TaskContext(
+            task: task,
+            broker: broker,
+            logger: configuration.logger,
+            deadline: date,
+            timing: date.map { _ in TaskContext.Timing(now: clock.now, end: deadline) }
+        )
     }
 
     private func outcome(
@@ -90,6 +123,14 @@ struct AttemptRunner: Sendable {
             return nil
         }
         guard let error else { return .requeue }
+        if let delay = (error as? AsynqError)?.retryAfter {
+            // No failure, whatever the application makes of failures.
+            context.logger.debug(
+                "no room for the task now; it will be tried again",
+                metadata: ["reason": "\(error)", "retry_in": "\(delay)"]
+            )
+            return .retry(delay: delay, error: String(describing: error), countsAsFailure: false)
+        }
         let text = String(describing: error)
         let metadata: Logger.Metadata = ["error": "\(text)"]
         switch (error as? AsynqError)?.code {
@@ -117,12 +158,30 @@ struct AttemptRunner: Sendable {
 
 extension CancelCause {
     /// As what it counts; `nil` if not as a failure of the task.
-    fileprivate var error: AsynqError? {
+    fileprivate var failure: AsynqError? {
         switch self {
+        case .timeout, .cancelled: error
         case .shutdown, .leaseLost: nil
+        }
+    }
+
+    /// Why the attempt came to nothing, in words.
+    var error: AsynqError {
+        switch self {
         case .timeout: AsynqError(.taskTimeout, "asynq: task timed out: its timeout or deadline has passed")
         case .cancelled: AsynqError(.taskCancelled, "asynq: task was cancelled")
+        case .leaseLost: AsynqError(.leaseExpired, "asynq: task lease expired")
+        case .shutdown: AsynqError(.taskCancelled, "asynq: task was handed back: the server shuts down")
         }
+    }
+}
+
+extension WorkerTable.Ticket {
+    /// How long the task has been waiting, in nanoseconds: on the broker's clock until it was taken, on this server's
+    /// since. `nil` if not known.
+    func waited(until start: Int64) -> Int64? {
+        guard let since = task.pendingSince, let taken = task.dequeuedAt else { return nil }
+        return max(0, taken &- since) &+ max(0, start - dequeuedAt)
     }
 }
 

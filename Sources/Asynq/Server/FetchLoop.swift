@@ -79,6 +79,7 @@ final class FetchLoop: Sendable {
         let start = clock.now()
         do {
             let tasks = try await broker.dequeue(requests)
+            runner.metrics?.dequeued(tasks.count)
             pool.admit(tasks, dequeuedAt: start) { ticket in
                 // Unstructured, because a handler that ignores its cancellation must not hold up the server.
                 Task { [runner] in await runner.work(ticket) }

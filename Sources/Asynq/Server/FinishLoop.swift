@@ -7,6 +7,7 @@ struct FinishLoop: Sendable {
     let pool: WorkerPool
     let clock: LoopClock
     let logger: Logger
+    let metrics: ServerMetrics?
 
     /// Runs until it is cancelled. Each batch is completed whatever happens.
     func run() async {
@@ -33,6 +34,7 @@ struct FinishLoop: Sendable {
     /// Returns the error of those that failed.
     private func store(_ items: [WorkerTable.Finished]) async -> AsynqError? {
         let requests = items.map { FinishRequest(task: $0.task, outcome: $0.outcome) }
+        metrics?.finished(requests.count)
         let results = await broker.finish(requests)
         var stored: [WorkerTable.Finished] = []
         stored.reserveCapacity(items.count)
@@ -40,7 +42,9 @@ struct FinishLoop: Sendable {
         var failure: AsynqError?
         for (item, result) in zip(items, results) {
             switch result {
-            case .finished: stored.append(item)
+            case .finished:
+                stored.append(item)
+                metrics?.stored(item.outcome, of: item.task.message)
             case .notFound:
                 stored.append(item)
                 reportLost(item.task, "another server has it, or it was deleted")
@@ -55,6 +59,7 @@ struct FinishLoop: Sendable {
     }
 
     private func reportLost(_ task: LeasedTask, _ reason: String) {
+        metrics?.leaseLost(queue: task.message.queue)
         logger.warning(
             "outcome of a task dropped: \(reason)",
             metadata: ["task_id": "\(task.message.id)", "queue": "\(task.message.queue)"]

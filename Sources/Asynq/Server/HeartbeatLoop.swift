@@ -14,6 +14,7 @@ struct HeartbeatLoop: Sendable {
     let clock: LoopClock
     let interval: Duration
     let logger: Logger
+    let metrics: ServerMetrics?
     /// The server without its workers.
     let state: @Sendable () -> ServerState
 
@@ -65,6 +66,7 @@ struct HeartbeatLoop: Sendable {
         // Those that have finished in the meantime are no loss.
         let still = held.filter { item in pool.read { $0.cause(of: item.slot) } == .leaseLost }
         for item in still {
+            metrics?.leaseLost(queue: item.task.message.queue)
             logger.warning(
                 "lease lost; cancelling the handler",
                 metadata: ["task_id": "\(item.task.message.id)", "queue": "\(item.task.message.queue)"]

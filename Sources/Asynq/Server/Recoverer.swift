@@ -7,6 +7,7 @@ struct Recoverer: Sendable {
     let queues: [String]
     let retryDelay: @Sendable (Int, any Error, AsynqTask) -> Duration
     let logger: Logger
+    let metrics: ServerMetrics?
 
     /// The text that Go's asynq gives such a task too.
     static let error = AsynqError(.leaseExpired, "asynq: task lease expired")
@@ -21,10 +22,13 @@ struct Recoverer: Sendable {
             }
             let results = await broker.finish(requests)
             var recovered = 0
-            for (task, result) in zip(tasks, results) {
+            for (request, result) in zip(requests, results) {
+                let task = request.task
                 switch result {
                 case .finished:
                     recovered += 1
+                    metrics?.stored(request.outcome, of: task.message)
+                    metrics?.recovered(queue: task.message.queue)
                     logger.notice(
                         "recovered a task whose lease had expired",
                         metadata: ["task_id": "\(task.message.id)", "queue": "\(task.message.queue)"]

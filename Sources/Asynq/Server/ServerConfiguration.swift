@@ -1,4 +1,6 @@
+public import CoreMetrics
 public import Logging
+public import Tracing
 
 extension AsynqServer {
     /// How a server works (spec 2, "Server"). Every setting has a default; contradictions are refused at start.
@@ -66,6 +68,12 @@ extension AsynqServer {
         public var handlesSignals = true
         /// Where the server logs; payloads never appear. Default: the logging system's, labelled `asynq`.
         public var logger = Logger(label: "asynq")
+        /// Where the server counts and measures; see docs/metrics.md for what. Default: the metrics system, as it is when
+        /// the server starts; nothing is measured if it has no backend.
+        public var metrics: (any MetricsFactory)?
+        /// What makes the spans of attempts; see docs/tracing.md. Default: the instrumentation system's, as it is when the
+        /// server starts; no spans are made if it has none.
+        public var tracer: (any Tracer)?
 
         public init(concurrency: Int = 0, queues: [String: Int] = ["default": 1]) {
             self.concurrency = concurrency

@@ -34,6 +34,7 @@ final class ServerEngine: Sendable {
     private let pool: WorkerPool
     private let planner: FetchPlanner
     private let runner: AttemptRunner
+    private let metrics: ServerMetrics?
     private let fetch: FetchLoop
     private let forward: ForwardLoop
     private let state = Mutex(State())
@@ -51,12 +52,15 @@ final class ServerEngine: Sendable {
         concurrency = configuration.concurrency < 1 ? Self.usableCores : configuration.concurrency
         pool = WorkerPool(concurrency: concurrency, clock: clock)
         planner = FetchPlanner(queues: configuration.queues, strict: configuration.strictPriority)
+        metrics = ServerMetrics(configuration.metrics, handler: handler)
         runner = AttemptRunner(
             broker: broker,
             handler: handler,
             configuration: configuration,
             pool: pool,
-            clock: clock
+            clock: clock,
+            metrics: metrics,
+            tracing: TaskTracing(configuration.tracer)
         )
         fetch = FetchLoop(planner: planner, runner: runner)
         forward = ForwardLoop(
@@ -115,7 +119,7 @@ final class ServerEngine: Sendable {
         // Leases are extended and outcomes stored until the last task is out of hand.
         await withTaskGroup(of: Void.self) { keepers in
             let heartbeat = heartbeat
-            let finish = FinishLoop(broker: broker, pool: pool, clock: clock, logger: logger)
+            let finish = FinishLoop(broker: broker, pool: pool, clock: clock, logger: logger, metrics: metrics)
             let deadlines = DeadlineLoop(
                 pool: pool,
                 runner: runner,
@@ -162,7 +166,8 @@ final class ServerEngine: Sendable {
             pool: pool,
             clock: clock,
             interval: configuration.heartbeatInterval,
-            logger: logger
+            logger: logger,
+            metrics: metrics
         ) { [self] in
             ServerState(
                 identity: identity,
@@ -182,7 +187,8 @@ final class ServerEngine: Sendable {
             broker: broker,
             queues: queues,
             retryDelay: configuration.retryDelay,
-            logger: logger
+            logger: logger,
+            metrics: metrics
         )
         func loop(_ name: String, _ interval: Duration, _ step: @escaping @Sendable () async throws -> Void)
             -> PeriodicLoop

@@ -16,6 +16,7 @@ struct WorkerTable {
         let slot: SlotID
         let worker: Int
         let task: LeasedTask
+        let dequeuedAt: Int64
         /// When it will be cancelled; `.max`: never.
         let deadline: Int64
     }
@@ -159,13 +160,14 @@ struct WorkerTable {
     }
 
     private mutating func begin(_ index: Int, _ task: LeasedTask, worker: Int, _ now: Int64) -> Ticket {
-        let deadline = Self.deadline(of: task, dequeuedAt: slots[index].dequeuedAt, startedAt: now)
+        let dequeuedAt = slots[index].dequeuedAt
+        let deadline = Self.deadline(of: task, dequeuedAt: dequeuedAt, startedAt: now)
         slots[index].phase = .running
         slots[index].worker = worker
         slots[index].startedAt = now
         slots[index].deadline = deadline
         nextDeadline = min(nextDeadline, deadline)
-        return Ticket(slot: id(index), worker: worker, task: task, deadline: deadline)
+        return Ticket(slot: id(index), worker: worker, task: task, dequeuedAt: dequeuedAt, deadline: deadline)
     }
 
     /// A second less than the lease lasts, as its end is stored in whole seconds.

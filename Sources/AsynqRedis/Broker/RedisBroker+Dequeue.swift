@@ -40,9 +40,10 @@ extension RedisBroker {
             logger.error("unexpected reply to a dequeue", metadata: ["queue": "\(keys.queue)"])
             return []
         }
-        if let time = parts[1].int { clock.observe(microseconds: time) }
+        let time = parts[1].int
+        if let time { clock.observe(microseconds: time) }
         reportDropped(parts[2], keys)
-        return await decode(items, stride: 3, leaseEnd: lease, keys)
+        return await decode(items, stride: 3, leaseEnd: lease, dequeuedAt: time.map { $0 * 1000 }, keys)
     }
 
     /// - Parameter ids: as a script gives them.
@@ -56,7 +57,13 @@ extension RedisBroker {
     }
 
     /// Decodes groups of id, message and maybe pending_since. What does not decode goes to the archive as it is.
-    func decode(_ items: [RESPValue], stride width: Int, leaseEnd: Int64, _ keys: QueueKeys) async -> [LeasedTask] {
+    func decode(
+        _ items: [RESPValue],
+        stride width: Int,
+        leaseEnd: Int64,
+        dequeuedAt: Int64? = nil,
+        _ keys: QueueKeys
+    ) async -> [LeasedTask] {
         var tasks: [LeasedTask] = []
         tasks.reserveCapacity(items.count / width)
         var unreadable: [String] = []
@@ -70,7 +77,9 @@ extension RedisBroker {
                 continue
             }
             let since = width > 2 ? items[start + 2].int : nil
-            tasks.append(LeasedTask(message: message, pendingSince: since, leaseEnd: leaseEnd))
+            tasks.append(
+                LeasedTask(message: message, pendingSince: since, dequeuedAt: dequeuedAt, leaseEnd: leaseEnd)
+            )
         }
         if !unreadable.isEmpty { await moveAside(unreadable, keys) }
         return tasks

@@ -7,6 +7,7 @@ package enum RedisKeys {
 
     package static func server(_ id: String) -> String { "asynq:servers:{\(id)}" }
     package static func workers(of id: String) -> String { "asynq:workers:{\(id)}" }
+    package static func semaphore(_ scope: String) -> String { "asynq:sema:\(scope)" }
 }
 
 /// The keys of one queue. Its name stands between braces, so that they share a hash slot.

@@ -29,6 +29,8 @@ package struct RedisScript: Sendable {
         PackageResources.delete_expired_completed_lua
     )
     static let writeResult = RedisScript("write_result", PackageResources.write_result_lua)
+    static let acquirePermit = RedisScript("acquire_permit", PackageResources.acquire_permit_lua)
+    static let releasePermit = RedisScript("release_permit", PackageResources.release_permit_lua)
     static let writeServerState = RedisScript("write_server_state", PackageResources.write_server_state_lua)
     static let moveTasks = RedisScript("move_tasks", moving(PackageResources.move_tasks_lua))
     static let moveSome = RedisScript("move_some", moving(PackageResources.move_some_lua))

@@ -187,6 +187,14 @@ public final class SQLiteBroker: Broker {
         try await writes.perform(weight: 1) { try $0.clearServerState(server) }
     }
 
+    public func acquirePermit(_ request: PermitRequest) async throws -> PermitLease? {
+        try await writes.perform(weight: 1) { try $0.acquirePermit(request) }
+    }
+
+    public func releasePermit(_ lease: PermitLease) async throws -> Bool {
+        try await writes.perform(weight: 1) { try $0.releasePermit(lease) }
+    }
+
     public func makeWatch(
         queues: [String],
         onSignal: @escaping @Sendable (BrokerSignal) -> Void

@@ -76,6 +76,15 @@ enum Schema {
         );
         """,
         counts,
+        """
+        -- Places that are held in semaphores.
+        CREATE TABLE asynq_permit (
+          scope TEXT NOT NULL,
+          holder TEXT NOT NULL, -- a task's id
+          deadline INTEGER NOT NULL, -- the last Unix second in which it is held
+          PRIMARY KEY (scope, holder)
+        ) WITHOUT ROWID;
+        """,
     ]
 
     /// How many tasks are in each state: to count a million takes a tenth of a second, and inspectors ask again and again.

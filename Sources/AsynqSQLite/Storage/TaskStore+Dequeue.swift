@@ -27,7 +27,12 @@ extension TaskStore {
             size += message.payload?.count ?? 0
             last = row[15]
             tasks.append(
-                LeasedTask(message: message, pendingSince: row[14] * 1000, leaseEnd: leaseEnd / second)
+                LeasedTask(
+                    message: message,
+                    pendingSince: row[14] * 1000,
+                    dequeuedAt: now * 1000,
+                    leaseEnd: leaseEnd / second
+                )
             )
         }
         guard !tasks.isEmpty else { return [] }

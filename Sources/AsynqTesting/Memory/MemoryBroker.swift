@@ -18,10 +18,12 @@ import Foundation
 /// ```
 ///
 /// See ``AsynqTester`` for running handlers, and for time that passes when the test says so.
-public final class MemoryBroker: Broker {
+public final class MemoryBroker: Broker, InspectionBroker {
     struct State {
         var queues: [String: MemoryQueue] = [:]
         var servers: [ServerIdentity: (state: ServerState, end: Int64)] = [:]
+        /// The places held in each semaphore, by holder: the last Unix second of each.
+        var semaphores: [String: [String: Int64]] = [:]
         /// Everything that was accepted, in order.
         var log: [TaskInfo] = []
         var watches: [ObjectIdentifier: MemoryWatch] = [:]

@@ -87,7 +87,14 @@ struct MemoryQueue {
         var leased: [LeasedTask] = []
         let end = now.addingClamped(LeasedTask.leaseDuration.nanosecondsClamped)
         while leased.count < limit, let id = pending.popFirst(), var task = tasks[id] {
-            leased.append(LeasedTask(message: task.message, pendingSince: task.pendingSince, leaseEnd: end / second))
+            leased.append(
+                LeasedTask(
+                    message: task.message,
+                    pendingSince: task.pendingSince,
+                    dequeuedAt: now,
+                    leaseEnd: end / second
+                )
+            )
             (task.state, task.pendingSince, task.time) = (.active, nil, end)
             tasks[id] = task
             active.insert(id)

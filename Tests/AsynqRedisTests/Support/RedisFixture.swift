@@ -50,7 +50,11 @@ final class RedisFixture: BrokerFixture {
 
     private static let age = """
         local seconds = tonumber(ARGV[1])
-        for _, key in ipairs(redis.call('KEYS', 'asynq:{*')) do
+        local keys = redis.call('KEYS', 'asynq:{*')
+        for _, key in ipairs(redis.call('KEYS', 'asynq:sema:*')) do
+          keys[#keys + 1] = key
+        end
+        for _, key in ipairs(keys) do
           local kind = redis.call('TYPE', key).ok
           if kind == 'zset' then
             local unit = string.sub(key, -4) == ':due' and 1000 or 1
