@@ -42,7 +42,7 @@ final class ServerMetrics: Sendable {
         /// An outcome is stored. Counts as the broker does.
         func stored(_ outcome: FinishRequest.Outcome) {
             switch outcome {
-            case .done: processed.increment()
+            case .done, .drop: processed.increment()
             case .retry(_, _, let countsAsFailure):
                 retried.increment()
                 guard countsAsFailure else { return }
