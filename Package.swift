@@ -39,6 +39,7 @@ let package = Package(
             dependencies: [
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
@@ -136,6 +137,17 @@ let package = Package(
             path: "Examples/Semaphore",
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "Scheduler",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "AsynqSQLite",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Examples/Scheduler",
+            swiftSettings: settings
+        ),
         .target(
             name: "TestSupport",
             dependencies: [.product(name: "Logging", package: "swift-log")],
@@ -144,7 +156,7 @@ let package = Package(
         ),
         .testTarget(
             name: "AsynqTests",
-            dependencies: ["Asynq", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["Asynq", "AsynqTesting", "TestSupport", .product(name: "Logging", package: "swift-log")],
             resources: [.copy("Fixtures")],
             swiftSettings: settings
         ),
@@ -220,6 +232,7 @@ let package = Package(
                 "AsynqSQLite",
                 "AsynqTesting",
                 "RedisClient",
+                "TestScheduler",
                 "TestSupport",
                 "TestWorker",
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -237,6 +250,17 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/TestWorker",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "TestScheduler",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "AsynqSQLite",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/TestScheduler",
             swiftSettings: settings
         ),
     ],

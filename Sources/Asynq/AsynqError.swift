@@ -15,6 +15,7 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
             case payloadDecoding, brokerUnavailable, brokerFailure
             case invalidTaskState
             case rateLimited
+            case duplicateEntry, entryNotFound
         }
         private let kind: Kind
         private init(_ kind: Kind) { self.kind = kind }
@@ -50,6 +51,10 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
         public static let taskCancelled = Code(.taskCancelled)
         /// A typed payload could not be decoded.
         public static let payloadDecoding = Code(.payloadDecoding)
+        /// The scheduler has this entry already.
+        public static let duplicateEntry = Code(.duplicateEntry)
+        /// The scheduler has no such entry.
+        public static let entryNotFound = Code(.entryNotFound)
         /// The broker cannot be reached, or did not answer in time. The operation may or may not have happened.
         public static let brokerUnavailable = Code(.brokerUnavailable)
         /// The broker answered with an error.

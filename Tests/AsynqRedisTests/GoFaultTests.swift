@@ -204,6 +204,46 @@ struct GoFaultTests {
         }
     }
 
+    @Test func `17: two schedulers with the same entries enqueue each run once`() async throws {
+        try await withBroker { broker, redis in
+            let other = try RedisBroker(broker.name, logger: .silent)
+            let time = try await redis.now() * 1000 - 60_000
+            func runs(_ second: Int64) -> [EntryOccurrence] {
+                ["e", "f"].map { entry in
+                    let message = message("\(entry):\(second)")
+                    return EntryOccurrence(
+                        entryID: entry,
+                        time: time + second * 1000,
+                        request: EnqueueRequest(message: message)
+                    )
+                }
+            }
+            for step in 0..<20 as Range<Int64> {
+                async let first = broker.enqueueOccurrences(runs(step))
+                async let second = other.enqueueOccurrences(runs(step))
+                _ = await (first, second)
+                // Done and gone before the other comes again.
+                let tasks = try await broker.take(10)
+                #expect(tasks.count == 2)
+                #expect(await broker.end(tasks, .done) == ["finished", "finished"])
+            }
+            #expect(try await redis("GET", keys.processed).string == "40")
+            #expect(try await redis.int("PTTL", keys.marks) ?? -1 > 0)
+            await other.shutdown()
+        }
+    }
+
+    @Test func `18: a scheduler that shuts down leaves the history of its entries`() async throws {
+        try await withBroker { broker, redis in
+            let entry = SchedulerEntry(id: "e", spec: "@hourly", taskType: "t", payload: [])
+            try await broker.writeSchedulerEntries([entry], of: "host:1:a", ttl: .seconds(20))
+            let event = SchedulerEnqueueEvent(entryID: "e", taskID: "a", enqueuedAt: Date())
+            try await broker.recordEnqueueEvents([event])
+            try await broker.clearSchedulerEntries(of: "host:1:a")
+            #expect(try await redis.strings("KEYS", "*") == ["asynq:scheduler_history:e"])
+        }
+    }
+
     @Test func `19: a limit below a second does not become none`() throws {
         let request = try EnqueueRequest(
             AsynqTask(

@@ -46,6 +46,17 @@ struct NoBroker: Broker {
     func makeWatch(queues: [String], onSignal: @escaping @Sendable (BrokerSignal) -> Void) -> any BrokerWatch {
         Watch()
     }
+    func enqueueOccurrences(_ occurrences: [EntryOccurrence]) async -> [Result<OccurrenceOutcome, AsynqError>] { [] }
+    func entryMarks(_ entries: [EntryReference]) async -> [Result<Int64, AsynqError>] { [] }
+    func holdSchedulerLease(_ group: String, holder: String, ttl: Duration) async throws -> SchedulerLease {
+        throw Unused()
+    }
+    func releaseSchedulerLease(_ group: String, holder: String) async throws {}
+    func writeSchedulerEntries(_ entries: [SchedulerEntry], of scheduler: String, ttl: Duration) async throws {}
+    func clearSchedulerEntries(of scheduler: String) async throws {}
+    func schedulerEntries() async throws -> [SchedulerEntry] { [] }
+    func recordEnqueueEvents(_ events: [SchedulerEnqueueEvent]) async throws {}
+    func enqueueEvents(ofEntry id: String, offset: Int, limit: Int) async throws -> [SchedulerEnqueueEvent] { [] }
 
     struct Watch: BrokerWatch {
         var isLive: Bool { false }

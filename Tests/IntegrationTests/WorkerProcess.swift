@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import TestSupport
 
-/// A TestWorker that runs.
+/// A TestWorker that runs, or another program of the tests.
 final class WorkerProcess: Sendable {
     let lines = Recorder<String>()
     private let process: Mutex<Process>
@@ -13,11 +13,15 @@ final class WorkerProcess: Sendable {
     }
 
     /// - Parameter arguments: as TestWorker describes them.
-    init(_ arguments: [String]) throws {
+    convenience init(_ arguments: [String]) throws {
+        try self.init("TestWorker", arguments)
+    }
+
+    init(_ program: String, _ arguments: [String]) throws {
         let process = Process()
         // Beside the tests: both are products of this package.
         let folder = Bundle.main.bundleURL.pathExtension == "xctest" ? Bundle.main.bundleURL : Bundle.main.executableURL
-        process.executableURL = folder?.deletingLastPathComponent().appendingPathComponent("TestWorker")
+        process.executableURL = folder?.deletingLastPathComponent().appendingPathComponent(program)
         process.arguments = arguments
         process.standardError = FileHandle.nullDevice
         let output = Pipe()
@@ -51,7 +55,7 @@ final class WorkerProcess: Sendable {
 
     /// Waits for its end. Returns its status.
     func wait() async throws -> Int32 {
-        try await eventually("the worker ends") { process.withLock { !$0.isRunning } }
+        try await eventually("the process ends") { process.withLock { !$0.isRunning } }
         return process.withLock { $0.terminationStatus }
     }
 

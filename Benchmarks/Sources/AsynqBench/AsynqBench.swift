@@ -10,7 +10,10 @@ struct AsynqBench: AsyncParsableCommand {
         commandName: "asynq-bench",
         abstract: "Measures swift-asynq. Each run prints one JSON line.",
         discussion: "Writes to queues of its own, named bench-…. Use a Redis or a file that nobody needs.",
-        subcommands: [Enqueue.self, Process.self, Latency.self, Growth.self, Inspect.self, Idle.self, RawSQLite.self]
+        subcommands: [
+            Enqueue.self, Process.self, Latency.self, Growth.self, Inspect.self, Schedule.self, Idle.self,
+            RawSQLite.self,
+        ]
     )
 }
 

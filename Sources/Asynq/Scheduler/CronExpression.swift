@@ -40,7 +40,7 @@ public struct CronExpression: Sendable, CustomStringConvertible {
     /// The time zone in which the fields are read: that of the text, or else the one given beside it.
     public let timeZone: TimeZone
 
-    private let schedule: Schedule
+    let schedule: Schedule
     private let offsets: ZoneOffsets
 
     /// Reads a spec.

@@ -72,3 +72,10 @@ extension SignalTrap {
         }
     }
 }
+
+extension SignalTrap {
+    /// For SIGTERM and SIGINT.
+    convenience init(onTermination: @escaping @Sendable () -> Void) {
+        self.init([SIGTERM, SIGINT]) { _ in onTermination() }
+    }
+}

@@ -120,28 +120,31 @@ extension RedisBroker {
         )
         call.append(keys.taskPrefix)
         call.append(keys.groupPrefix)
-        for (request, lock, bytes) in tasks {
-            call.append(request.message.id)
-            call.append(bytes)
-            switch request.start {
-            case .now:
-                call.append(0)
-                call.append(0)
-            case .at(let milliseconds):
-                call.append(max(0, milliseconds))
-                call.append(0)
-            case .after(let milliseconds):
-                call.append(0)
-                call.append(max(0, milliseconds))
-            }
-            call.append(lock)
-            call.append(request.uniqueFor?.millisecondsRoundedUp ?? 0)
-            call.append(request.message.group)
-        }
+        for (request, lock, bytes) in tasks { append(request, lock: lock, bytes: bytes, to: &call) }
         return call.finish()
     }
 
-    private static func receipt(
+    /// The seven arguments of a task.
+    static func append(_ request: EnqueueRequest, lock: String, bytes: [UInt8], to call: inout ScriptCall.Builder) {
+        call.append(request.message.id)
+        call.append(bytes)
+        switch request.start {
+        case .now:
+            call.append(0)
+            call.append(0)
+        case .at(let milliseconds):
+            call.append(max(0, milliseconds))
+            call.append(0)
+        case .after(let milliseconds):
+            call.append(0)
+            call.append(max(0, milliseconds))
+        }
+        call.append(lock)
+        call.append(request.uniqueFor?.millisecondsRoundedUp ?? 0)
+        call.append(request.message.group)
+    }
+
+    static func receipt(
         _ outcome: Int64,
         _ start: Int64,
         _ message: TaskMessage

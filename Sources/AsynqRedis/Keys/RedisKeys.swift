@@ -4,10 +4,15 @@ package enum RedisKeys {
     package static let servers = "asynq:servers"
     package static let workers = "asynq:workers"
     package static let cancelChannel = "asynq:cancel"
+    package static let schedulers = "asynq:schedulers"
 
     package static func server(_ id: String) -> String { "asynq:servers:{\(id)}" }
     package static func workers(of id: String) -> String { "asynq:workers:{\(id)}" }
     package static func semaphore(_ scope: String) -> String { "asynq:sema:\(scope)" }
+    package static func entries(ofScheduler id: String) -> String { "asynq:schedulers:{\(id)}" }
+    package static func history(ofEntry id: String) -> String { "asynq:scheduler_history:\(id)" }
+    /// Of our own: which of the schedulers with the same entries is at work.
+    package static func schedulerLease(_ group: String) -> String { "asynq:scheduler_lease:\(group)" }
 }
 
 /// The keys of one queue. Its name stands between braces, so that they share a hash slot.
@@ -31,6 +36,8 @@ package final class QueueKeys: Sendable {
     package let aggregationSets: String
     /// Of our own: task id → exact start time in Unix milliseconds, for tasks due at a fraction of a second.
     package let due: String
+    /// Of our own: id of a scheduler's entry → the last of its occurrences that was settled, in Unix milliseconds.
+    package let marks: String
 
     package init(_ queue: String) {
         self.queue = queue
@@ -50,6 +57,7 @@ package final class QueueKeys: Sendable {
         groups = base + "groups"
         aggregationSets = base + "aggregation_sets"
         due = base + "due"
+        marks = base + "schedule"
     }
 
     package func task(_ id: String) -> String { taskPrefix + id }

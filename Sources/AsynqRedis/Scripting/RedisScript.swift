@@ -42,9 +42,28 @@ package struct RedisScript: Sendable {
     static let updatePayload = RedisScript("update_payload", PackageResources.update_payload_lua)
     static let deleteQueue = RedisScript("delete_queue", finishing(PackageResources.delete_queue_lua))
     static let listServers = RedisScript("list_servers", PackageResources.list_servers_lua)
+    static let enqueueOccurrences = RedisScript(
+        "enqueue_occurrences",
+        asFunction("enqueue", PackageResources.enqueue_with_options_lua) + PackageResources.enqueue_occurrences_lua
+    )
+    static let entryMarks = RedisScript("entry_marks", PackageResources.entry_marks_lua)
+    static let schedulerLease = RedisScript("scheduler_lease", PackageResources.scheduler_lease_lua)
+    static let releaseSchedulerLease = RedisScript(
+        "release_scheduler_lease",
+        PackageResources.release_scheduler_lease_lua
+    )
+    static let writeSchedulerEntries = RedisScript(
+        "write_scheduler_entries",
+        PackageResources.write_scheduler_entries_lua
+    )
 
     private static func moving(_ source: [UInt8]) -> [UInt8] {
         PackageResources.shared_move_lua + source
+    }
+
+    /// A script that another one calls with keys and arguments of its choice.
+    private static func asFunction(_ name: String, _ source: [UInt8]) -> [UInt8] {
+        Array("local function \(name)(KEYS, ARGV)\n".utf8) + source + Array("\nend\n".utf8)
     }
 
     private static func finishing(_ source: [UInt8]) -> [UInt8] {

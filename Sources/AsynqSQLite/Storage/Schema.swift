@@ -85,6 +85,7 @@ enum Schema {
           PRIMARY KEY (scope, holder)
         ) WITHOUT ROWID;
         """,
+        schedule,
     ]
 
     /// How many tasks are in each state: to count a million takes a tenth of a second, and inspectors ask again and again.

@@ -24,6 +24,7 @@ public final class MemoryBroker: Broker, InspectionBroker {
         var servers: [ServerIdentity: (state: ServerState, end: Int64)] = [:]
         /// The places held in each semaphore, by holder: the last Unix second of each.
         var semaphores: [String: [String: Int64]] = [:]
+        var schedule = MemorySchedule()
         /// Everything that was accepted, in order.
         var log: [TaskInfo] = []
         var watches: [ObjectIdentifier: MemoryWatch] = [:]
@@ -71,14 +72,7 @@ public final class MemoryBroker: Broker, InspectionBroker {
         change { state, now in
             requests.map { request -> Result<EnqueueReceipt, AsynqError> in
                 guard !isShutDown.load(ordering: .relaxed) else { return .failure(Self.closed) }
-                let name = request.message.queue
-                let receipt = state.queues[name, default: MemoryQueue(name: name)].enqueue(request, now: now)
-                if case .success(let receipt) = receipt {
-                    state.log.append(
-                        TaskInfo(request.message, state: receipt.state, nextProcessAt: receipt.nextProcessAt)
-                    )
-                }
-                return receipt
+                return state.enqueue(request, now: now)
             }
         }
     }

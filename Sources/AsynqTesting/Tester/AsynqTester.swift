@@ -30,13 +30,13 @@ public final class AsynqTester: Sendable {
     /// - Parameters:
     ///   - handler: what the program's worker runs: its router.
     ///   - clock: default: a new one that begins now.
-    ///   - patience: how long handlers may take in real time before a test gives up. Default: 10 s.
+    ///   - patience: how long handlers may take in real time before a test gives up. Default: 30 s.
     ///   - configure: changes the settings of its server. Without it one handler runs at a time, so that tasks run in
     ///     their order; the log is not shown, and signals are not handled.
     public init(
         handler: any TaskHandler = TaskRouter(),
         clock: ManualClock = ManualClock(),
-        patience: Duration = .seconds(10),
+        patience: Duration = .seconds(30),
         configure: (inout AsynqServer.Configuration) -> Void = { _ in }
     ) {
         self.handler = handler
