@@ -126,6 +126,12 @@ let package = Package(
             swiftSettings: settings
         ),
         .executableTarget(
+            name: "Aggregation",
+            dependencies: ["Asynq", "AsynqRedis", "AsynqSQLite", .product(name: "Logging", package: "swift-log")],
+            path: "Examples/Aggregation",
+            swiftSettings: settings
+        ),
+        .executableTarget(
             name: "Readme",
             dependencies: ["Asynq", "AsynqSQLite"],
             path: "Examples/Readme",

@@ -43,6 +43,20 @@ struct NoBroker: Broker {
     }
     func acquirePermit(_ request: PermitRequest) async throws -> PermitLease? { nil }
     func releasePermit(_ lease: PermitLease) async throws -> Bool { false }
+    func waitingGroups(in queues: [String]) async throws -> [GroupReference] { [] }
+    func stageGroups(
+        _ groups: [GroupReference],
+        policy: GroupPolicy,
+        limit: Int
+    ) async -> [Result<GroupCheck, AsynqError>] { groups.map { _ in .success(GroupCheck(nextDueIn: nil)) } }
+    func completeAggregation(
+        _ set: AggregationSet,
+        with request: EnqueueRequest
+    ) async -> Result<EnqueueReceipt, AsynqError> { .failure(.aggregationSetEnded(set)) }
+    func releaseAggregation(_ set: AggregationSet, retryIn delay: Duration) async throws {}
+    func extendAggregations(_ sets: [AggregationSet]) async throws -> [Bool] { sets.map { _ in false } }
+    func archiveStaged(_ errors: [String: String], of set: AggregationSet) async throws {}
+    func reclaimStaleAggregationSets(queues: [String], limit: Int) async throws -> Int { 0 }
     func makeWatch(queues: [String], onSignal: @escaping @Sendable (BrokerSignal) -> Void) -> any BrokerWatch {
         Watch()
     }
@@ -62,6 +76,8 @@ struct NoBroker: Broker {
         var isLive: Bool { false }
         func listenForPending(in queue: String, after delay: Duration) {}
         func listenForDue(in queues: [String]) async {}
+        func listenForGroups(in queues: [String]) async {}
+        func listenForGrowth(of groups: [GroupReference]) async {}
         func close() async {}
     }
 }

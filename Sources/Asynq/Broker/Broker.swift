@@ -5,7 +5,7 @@
 /// the broker's own (spec 1, fault 15): a caller's clock only measures durations.
 ///
 /// An implementation must allow any number of concurrent calls from any number of processes.
-public protocol Broker: InspectionBroker, ScheduleBroker, SemaphoreBroker {
+public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, SemaphoreBroker {
     /// What this broker is, for logs, such as `redis://127.0.0.1:6379/0`. Without secrets.
     var name: String { get }
 

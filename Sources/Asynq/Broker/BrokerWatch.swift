@@ -15,6 +15,14 @@ public protocol BrokerWatch: Sendable {
     /// from now on will be signalled, or when that is not possible at the moment.
     func listenForDue(in queues: [String]) async
 
+    /// Asks for one ``BrokerSignal/groups(queue:)`` when a group that had no tasks gets some, in each queue. Returns as
+    /// ``listenForDue(in:)`` does.
+    func listenForGroups(in queues: [String]) async
+
+    /// Asks for one ``BrokerSignal/grown(_:)`` when a task is added to the group, for each group. Returns as
+    /// ``listenForDue(in:)`` does.
+    func listenForGrowth(of groups: [GroupReference]) async
+
     /// Ends the watch. No signal comes afterwards.
     func close() async
 }
@@ -25,6 +33,10 @@ public enum BrokerSignal: Sendable, Hashable {
     case pending(queue: String)
     /// The earliest due time of the queue's scheduled tasks or retries may have changed.
     case due(queue: String)
+    /// The queue may have groups that it did not have before.
+    case groups(queue: String)
+    /// The group may have more tasks.
+    case grown(GroupReference)
     /// The handler of this task is to be cancelled.
     case cancel(taskID: String)
     /// The watch is live (again); what happened before is not known, so look at everything once.

@@ -48,6 +48,21 @@ extension AsynqServer {
         public var taskCheckInterval: Duration = .seconds(1)
         /// How often due times are looked at while the broker cannot signal new ones. Default: 5 s.
         public var delayedTaskCheckInterval: Duration = .seconds(5)
+        /// Makes one task of the tasks of a group (``TaskOption/group(_:)``), when the group is ready: by its grace period,
+        /// maximal delay or maximal size, whichever comes first. Default: none, and groups of this server's queues are
+        /// left to others.
+        public var groupAggregator: (any TaskAggregator)?
+        /// A group is ready when no task has been added to it for so long. At least 1 s. Default: 1 min.
+        public var groupGracePeriod: Duration = .minutes(1)
+        /// A group is ready when its oldest task has waited for so long, however fast it grows. At least 1 s. Default: no
+        /// limit.
+        public var groupMaxDelay: Duration?
+        /// A group is ready at once when it has so many tasks, and never are more aggregated into one. From 1 to 10 000.
+        /// Default: no limit; of a group of more than 1000 tasks that is ready each thousand is aggregated by itself.
+        public var groupMaxSize: Int?
+        /// How long the aggregator may take before it is cancelled and its group tried again. Default: 5 min.
+        public var groupAggregatorTimeout: Duration = .minutes(5)
+
         /// How often the server and its workers are made visible, and their leases extended. Less than half of the
         /// lease of 30 s. Default: 5 s.
         public var heartbeatInterval: Duration = .seconds(5)
@@ -87,6 +102,13 @@ extension AsynqServer {
             return .seconds(count * count * count * count + 15 + Int.random(in: 0..<30) * (count + 1))
         }
 
+        /// When groups are ready; `nil` if this server aggregates none.
+        package var groupPolicy: GroupPolicy? {
+            groupAggregator.map { _ in
+                GroupPolicy(gracePeriod: groupGracePeriod, maxDelay: groupMaxDelay, maxSize: groupMaxSize)
+            }
+        }
+
         /// Checked when a server starts.
         func validate() throws(AsynqError) {
             func require(_ condition: Bool, _ text: String) throws(AsynqError) {
@@ -101,10 +123,31 @@ extension AsynqServer {
             try require(cancellationGrace >= .zero, "cancellationGrace is negative")
             try require(prefetchLimit >= 0, "prefetchLimit is negative; use 0 to hold nothing ready")
             try require(janitorBatchSize > 0, "janitorBatchSize must be at least 1")
+            try require(
+                groupGracePeriod >= .seconds(1),
+                "groupGracePeriod is \(groupGracePeriod): it must be at least 1 second"
+            )
+            if let groupMaxDelay {
+                try require(
+                    groupMaxDelay >= .seconds(1),
+                    "groupMaxDelay is \(groupMaxDelay): it must be at least 1 second, or nil for none"
+                )
+            }
+            if let groupMaxSize {
+                try require(
+                    (1...AggregationSet.maxCount).contains(groupMaxSize),
+                    "groupMaxSize is \(groupMaxSize): it must be from 1 to \(AggregationSet.maxCount), or nil for none"
+                )
+            }
+            try require(
+                groupAggregator != nil || (groupMaxDelay == nil && groupMaxSize == nil),
+                "groupMaxDelay or groupMaxSize is set, but there is no groupAggregator to act on it"
+            )
             let intervals = [
                 ("taskCheckInterval", taskCheckInterval), ("delayedTaskCheckInterval", delayedTaskCheckInterval),
                 ("heartbeatInterval", heartbeatInterval), ("recovererInterval", recovererInterval),
                 ("janitorInterval", janitorInterval), ("healthCheckInterval", healthCheckInterval),
+                ("groupAggregatorTimeout", groupAggregatorTimeout),
             ]
             for (name, value) in intervals { try require(value > .zero, "\(name) must be more than zero") }
             try require(

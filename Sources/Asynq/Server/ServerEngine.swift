@@ -37,6 +37,7 @@ final class ServerEngine: Sendable {
     private let metrics: ServerMetrics?
     private let fetch: FetchLoop
     private let forward: ForwardLoop
+    private let aggregate: AggregateLoop?
     private let state = Mutex(State())
     private let phaseChanged = Wakeup()
     private let concurrency: Int
@@ -70,10 +71,34 @@ final class ServerEngine: Sendable {
             clock: clock,
             logger: logger
         )
+        aggregate = Self.aggregateLoop(broker, planner.names, configuration, clock)
         identity = ServerIdentity(
             host: ProcessInfo.processInfo.hostName,
             pid: ProcessInfo.processInfo.processIdentifier,
             id: TaskID.random()
+        )
+    }
+
+    /// `nil` if the server aggregates no groups.
+    private static func aggregateLoop(
+        _ broker: any Broker,
+        _ queues: [String],
+        _ configuration: AsynqServer.Configuration,
+        _ clock: LoopClock
+    ) -> AggregateLoop? {
+        guard let aggregator = configuration.groupAggregator, let policy = configuration.groupPolicy else { return nil }
+        let runner = AggregationRunner(
+            broker: broker,
+            aggregator: aggregator,
+            timeout: configuration.groupAggregatorTimeout,
+            clock: clock,
+            logger: configuration.logger
+        )
+        return AggregateLoop(
+            queues: queues,
+            policy: policy,
+            runner: runner,
+            interval: configuration.delayedTaskCheckInterval
         )
     }
 
@@ -151,6 +176,7 @@ final class ServerEngine: Sendable {
             group.addTask { await fetch.poll(every: interval, watch: watch) }
             group.addTask { await fetch.returnStalledStock() }
             group.addTask { await forward.run(watch: watch) }
+            if let aggregate { group.addTask { await aggregate.run(watch: watch) } }
             for loop in periodicLoops { group.addTask { await loop.run() } }
             while !isShutdownRequested { await phaseChanged.wait() }
             logger.info("server shuts down", metadata: ["running": "\(pool.read { $0.running })"])
@@ -197,6 +223,20 @@ final class ServerEngine: Sendable {
         }
         var loops = [
             loop("recovery of expired leases", configuration.recovererInterval) { try await recoverer.recover() },
+            loop("recovery of tasks that were being aggregated", configuration.recovererInterval) { [logger] in
+                var count = 0
+                while true {
+                    let reclaimed = try await broker.reclaimStaleAggregationSets(queues: queues, limit: 1000)
+                    count += reclaimed
+                    if reclaimed == 0 { break }
+                    try Task.checkCancellation()
+                }
+                guard count > 0 else { return }
+                logger.notice(
+                    "put tasks back into their groups that a server had taken to aggregate",
+                    metadata: ["tasks": "\(count)"]
+                )
+            },
             loop("deletion of completed tasks", configuration.janitorInterval) {
                 for queue in queues {
                     while try await broker.deleteExpiredCompleted(queue: queue, limit: batch) > 0 {
@@ -224,10 +264,13 @@ final class ServerEngine: Sendable {
         switch signal {
         case .pending(let queue): fetch.reopen(queue)
         case .due(let queue): forward.dueChanged(queue)
+        case .groups(let queue): aggregate?.groupsChanged(queue)
+        case .grown(let group): aggregate?.grew(group)
         case .cancel(let taskID): pool.cancel(taskID: taskID)
         case .live, .lost:
             fetch.reopenAll()
             forward.dueChangedAnywhere()
+            aggregate?.changedAnywhere()
         }
     }
 

@@ -64,13 +64,7 @@ extension RedisBroker {
         _ requests: [EnqueueRequest],
         _ keys: QueueKeys
     ) async throws -> [Result<EnqueueReceipt, AsynqError>] {
-        let encoded = try requests.map { request in
-            var message = request.message
-            if request.uniqueFor != nil {
-                message.uniqueKey = keys.unique(type: message.type, payload: message.payload)
-            }
-            return (request, message.uniqueKey, try message.encoded())
-        }
+        let encoded = try requests.map { try Self.encoded($0, keys) }
         var calls: [ScriptRunner.Request] = [
             .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
         ]
@@ -108,13 +102,27 @@ extension RedisBroker {
         return results
     }
 
-    private static func call(
+    /// A request with its lock and its message.
+    static func encoded(_ request: EnqueueRequest, _ keys: QueueKeys) throws -> (EnqueueRequest, String, [UInt8]) {
+        var message = request.message
+        if request.uniqueFor != nil {
+            message.uniqueKey = keys.unique(type: message.type, payload: message.payload)
+        }
+        return (request, message.uniqueKey, try message.encoded())
+    }
+
+    /// - Parameters:
+    ///   - script: enqueue_with_options.lua, or one that does more and takes more keys.
+    ///   - more: the keys beyond those of enqueue_with_options.lua.
+    static func call(
         _ tasks: ArraySlice<(EnqueueRequest, String, [UInt8])>,
-        _ keys: QueueKeys
+        _ keys: QueueKeys,
+        script: RedisScript = .enqueueWithOptions,
+        more: [String] = []
     ) -> ScriptCall {
         var call = ScriptCall.Builder(
-            .enqueueWithOptions,
-            keys: [keys.pending, keys.scheduled, keys.due, keys.groups],
+            script,
+            keys: [keys.pending, keys.scheduled, keys.due, keys.groups] + more,
             argumentCount: 2 + 7 * tasks.count,
             capacity: tasks.reduce(0) { $0 + $1.2.count + 160 }
         )
@@ -166,7 +174,7 @@ extension EnqueueRequest {
 }
 
 extension AsynqError {
-    fileprivate static func unencodable(_ error: any Error) -> AsynqError {
+    static func unencodable(_ error: any Error) -> AsynqError {
         AsynqError(.invalidArgument, "the task cannot be encoded: \(error)", cause: error)
     }
 }

@@ -156,7 +156,11 @@ extension RedisBroker {
     public func deleteQueue(_ queue: String, force: Bool, limit: Int) async throws -> QueueDeletion {
         guard try await hasQueue(queue) else { throw AsynqError.queueNotFound(queue) }
         let keys = keys(queue)
-        var call = ScriptCall.Builder(.deleteQueue, keys: Self.allKeys(keys), argumentCount: 4)
+        var call = ScriptCall.Builder(
+            .deleteQueue,
+            keys: Self.allKeys(keys) + [keys.groupHolds, keys.marks],
+            argumentCount: 4
+        )
         call.append(keys.taskPrefix)
         call.append(keys.groupPrefix)
         call.append(force ? 1 : 0)

@@ -13,6 +13,7 @@ final class RedisWatch: BrokerWatch {
     private enum Subject {
         case pending(QueueKeys)
         case due(QueueKeys)
+        case groups(QueueKeys)
     }
 
     private struct State {
@@ -23,6 +24,10 @@ final class RedisWatch: BrokerWatch {
         var pending: Set<String> = []
         /// Queues whose next change of due times is to be signalled.
         var due: Set<String> = []
+        /// Queues whose next new group is to be signalled.
+        var groups: Set<String> = []
+        /// Groups whose next task is to be signalled, by their keys.
+        var growth: [String: GroupReference] = [:]
     }
 
     private let state = Mutex(State())
@@ -42,6 +47,7 @@ final class RedisWatch: BrokerWatch {
         for keys in queues {
             for key in [keys.pending, keys.paused] { subjects[key] = .pending(keys) }
             for key in [keys.scheduled, keys.retry] { subjects[key] = .due(keys) }
+            subjects[keys.groups] = .groups(keys)
         }
         self.subjects = subjects
         self.logger = logger
@@ -104,24 +110,41 @@ final class RedisWatch: BrokerWatch {
 
     func listenForDue(in queues: [String]) async {
         let keys = queues.compactMap { self.queues[$0] }
-        let connection = state.withLock { state -> RedisLane? in
-            guard state.isLive, !keys.isEmpty else { return nil }
-            state.due.formUnion(keys.map(\.queue))
-            return state.connection
-        }
-        guard let connection else { return }
         let commands = keys.flatMap { keys in
             [RESPCommand("ZCARD", keys.scheduled), RESPCommand("ZCARD", keys.retry)]
         }
+        await read(commands) { $0.due.formUnion(keys.map(\.queue)) }
+    }
+
+    func listenForGroups(in queues: [String]) async {
+        let keys = queues.compactMap { self.queues[$0] }
+        await read(keys.map { RESPCommand("SCARD", $0.groups) }) { state in
+            state.groups.formUnion(keys.map(\.queue))
+        }
+    }
+
+    func listenForGrowth(of groups: [GroupReference]) async {
+        let keys = groups.compactMap { group in queues[group.queue].map { ($0.group(group.name), group) } }
+        await read(keys.map { RESPCommand("ZCARD", $0.0) }) { state in
+            state.growth.merge(keys) { $1 }
+        }
+    }
+
+    /// Reads keys, so that Redis tells of their next change. Returns when it will, or when there is no connection.
+    private func read(_ commands: [RESPCommand], _ remember: (inout State) -> Void) async {
+        let connection = state.withLock { state -> RedisLane? in
+            guard state.isLive, !commands.isEmpty else { return nil }
+            remember(&state)
+            return state.connection
+        }
+        guard let connection else { return }
         let replies = await withCheckedContinuation { continuation in
             _ = connection.submit(commands) { continuation.resume(returning: $0) }
         }
-        for (index, keys) in keys.enumerated() {
-            guard case .success = replies[2 * index], case .success = replies[2 * index + 1] else {
-                // Nothing will tell of changes, so somebody has to look.
-                later(Self.refusalDelay) { $0.signalDue(keys) }
-                continue
-            }
+        let isRefused = replies.contains { if case .failure = $0 { true } else { false } }
+        if isRefused {
+            // Of some changes nothing will tell, so everything is looked at once more.
+            later(Self.refusalDelay) { if $0.isLive { $0.onSignal(.live) } }
         }
     }
 
@@ -131,10 +154,12 @@ final class RedisWatch: BrokerWatch {
         switch push {
         case .invalidate(let keys?):
             for key in keys {
-                switch subjects[String(buffer: key)] {
+                let key = String(buffer: key)
+                switch subjects[key] {
                 case .pending(let queue): signalPending(queue)
                 case .due(let queue): signalDue(queue)
-                case nil: break
+                case .groups(let queue): signalGroups(queue)
+                case nil: signalGrowth(key)
                 }
             }
         case .invalidate(nil):
@@ -142,7 +167,9 @@ final class RedisWatch: BrokerWatch {
             for keys in queues.values {
                 signalPending(keys)
                 signalDue(keys)
+                signalGroups(keys)
             }
+            for key in state.withLock({ Array($0.growth.keys) }) { signalGrowth(key) }
         case .message(_, let payload):
             onSignal(.cancel(taskID: String(buffer: payload)))
         case .other: break
@@ -157,6 +184,14 @@ final class RedisWatch: BrokerWatch {
         if state.withLock({ $0.due.remove(keys.queue) }) != nil { onSignal(.due(queue: keys.queue)) }
     }
 
+    private func signalGroups(_ keys: QueueKeys) {
+        if state.withLock({ $0.groups.remove(keys.queue) }) != nil { onSignal(.groups(queue: keys.queue)) }
+    }
+
+    private func signalGrowth(_ key: String) {
+        if let group = state.withLock({ $0.growth.removeValue(forKey: key) }) { onSignal(.grown(group)) }
+    }
+
     private func changed(_ connectionState: RedisLane.ConnectionState) {
         switch connectionState {
         case .connected:
@@ -169,6 +204,8 @@ final class RedisWatch: BrokerWatch {
                     state.isLive = false
                     state.pending = []
                     state.due = []
+                    state.groups = []
+                    state.growth = [:]
                 }
                 return state.isLive && !state.isClosed
             }

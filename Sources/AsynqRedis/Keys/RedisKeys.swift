@@ -34,6 +34,8 @@ package final class QueueKeys: Sendable {
     package let failed: String
     package let groups: String
     package let aggregationSets: String
+    /// Of our own: group → the Unix second until which it is left alone, because it could not be aggregated.
+    package let groupHolds: String
     /// Of our own: task id → exact start time in Unix milliseconds, for tasks due at a fraction of a second.
     package let due: String
     /// Of our own: id of a scheduler's entry → the last of its occurrences that was settled, in Unix milliseconds.
@@ -56,9 +58,11 @@ package final class QueueKeys: Sendable {
         failed = base + "failed"
         groups = base + "groups"
         aggregationSets = base + "aggregation_sets"
+        groupHolds = base + "group_holds"
         due = base + "due"
         marks = base + "schedule"
     }
 
     package func task(_ id: String) -> String { taskPrefix + id }
+    package func group(_ name: String) -> String { groupPrefix + name }
 }

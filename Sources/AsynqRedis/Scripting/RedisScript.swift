@@ -66,6 +66,18 @@ package struct RedisScript: Sendable {
         Array("local function \(name)(KEYS, ARGV)\n".utf8) + source + Array("\nend\n".utf8)
     }
 
+    static let stageGroups = RedisScript("stage_groups", PackageResources.stage_groups_lua)
+    static let completeAggregation = RedisScript(
+        "complete_aggregation",
+        Array("local function enqueue()\n".utf8) + PackageResources.enqueue_with_options_lua + Array("end\n".utf8)
+            + PackageResources.complete_aggregation_lua
+    )
+    static let returnAggregationSets = RedisScript(
+        "return_aggregation_sets",
+        PackageResources.return_aggregation_sets_lua
+    )
+    static let archiveStaged = RedisScript("archive_staged", finishing(PackageResources.archive_staged_lua))
+
     private static func finishing(_ source: [UInt8]) -> [UInt8] {
         PackageResources.shared_finish_lua + source
     }

@@ -14,6 +14,8 @@
 -- KEYS[11] counter of failed tasks; the days' are beside it
 -- KEYS[12] lease zset
 -- KEYS[13] due zset
+-- KEYS[14] groups that are left alone for a while
+-- KEYS[15] marks of schedulers' entries
 -- ARGV[1]  prefix of task keys
 -- ARGV[2]  prefix of group keys
 -- ARGV[3]  '1': delete its tasks; '0': it must have none
@@ -106,7 +108,7 @@ if left <= 0 or call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS
   return { 'more', deleted, count_tasks(), 0 }
 end
 local rest = {}
-for i = 9, 13 do
+for i = 9, 15 do
   rest[#rest + 1] = KEYS[i]
 end
 for ago = -1, 91 do

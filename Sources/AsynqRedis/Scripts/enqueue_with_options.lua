@@ -52,8 +52,11 @@ for i = 3, #ARGV, 7 do
     elseif group ~= '' then
       outcome = 2
       field('state', 'aggregating')
-      redis.call('ZADD', ARGV[2] .. group, time[1], id)
+      -- Rounded up, so that the group is not ready before its time.
+      redis.call('ZADD', ARGV[2] .. group, string.format('%.0f', math.ceil(now / 1000)), id)
       redis.call('SADD', KEYS[4], group)
+      -- Of our own: in nanoseconds, and counted on within this call, so that the order of a group is known.
+      field('group_since', string.sub(since, 1, -4) .. string.format('%03d', (i - 3) / 7 % 1000))
     else
       outcome = 0
       field('state', 'pending')

@@ -32,8 +32,11 @@ local function move(zset, id)
   end
   local group = fields[2]
   if group and group ~= '' then
-    redis.call('HSET', key, 'state', 'aggregating')
-    redis.call('ZADD', ARGV[2] .. group, now, id)
+    -- In nanoseconds, and counted on within this call, so that the order of a group is known.
+    redis.call('HSET', key, 'state', 'aggregating',
+      'group_since', string.sub(since, 1, -4) .. string.format('%03d', moved % 1000))
+    -- Rounded up, so that the group is not ready before its time.
+    redis.call('ZADD', ARGV[2] .. group, string.format('%.0f', math.ceil(milliseconds / 1000)), id)
     redis.call('SADD', KEYS[5], group)
   else
     redis.call('HSET', key, 'state', 'pending', 'pending_since', since)

@@ -55,8 +55,9 @@ extension SQLiteBroker {
             return .commit
         }
         guard let receipt = try result?.get() else { throw AsynqError(.brokerFailure, "the task was not stored") }
-        let changes = (pending: store.changes.pending, due: store.changes.due)
-        db.afterNextTransaction { [watches] _ in watches.changed(pending: changes.pending, due: changes.due) }
+        let changes = (store.changes.pending, store.changes.due, store.changes.groups)
+        db.afterNextTransaction { [watches] _ in watches.changed(pending: changes.0, due: changes.1, groups: changes.2)
+        }
         return TaskInfo(request.message, state: receipt.state, nextProcessAt: receipt.nextProcessAt)
     }
 

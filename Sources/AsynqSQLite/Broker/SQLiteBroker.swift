@@ -67,7 +67,7 @@ public final class SQLiteBroker: Broker {
         let watches = WatchHub(file, logger: logger)
         self.watches = watches
         writes = WriteQueue(file, busyTimeout: configuration.busyTimeout) {
-            watches.changed(pending: $0.pending, due: $0.due)
+            watches.changed(pending: $0.pending, due: $0.due, groups: $0.groups)
         }
     }
 

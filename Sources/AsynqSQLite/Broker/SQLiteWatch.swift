@@ -8,6 +8,12 @@ final class SQLiteWatch: BrokerWatch {
         var pending: Set<String> = []
         /// The earliest due time when it was listened to.
         var due: [String: Int64?] = [:]
+        /// The groups that there were when they were listened to.
+        var groups: [String: Set<String>] = [:]
+        /// Groups whose next task is to be signalled.
+        var growth: Set<GroupReference> = []
+        /// What has been seen of the groups of each queue.
+        var marks: [String: TaskStore.GroupMark] = [:]
         var isClosed = false
     }
 
@@ -33,14 +39,46 @@ final class SQLiteWatch: BrokerWatch {
     }
 
     func listenForDue(in queues: [String]) async {
+        await look { watch, store in
+            for queue in queues {
+                let first = try store.queue(queue).flatMap(store.firstDue)
+                watch.state.withLock { $0.due[queue] = .some(first) }
+            }
+        }
+    }
+
+    func listenForGroups(in queues: [String]) async {
+        await look { watch, store in
+            for queue in queues {
+                let names = Set(try store.queue(queue).map(store.groups) ?? [])
+                let mark = try store.groupMark(queue)
+                watch.state.withLock { state in
+                    state.groups[queue] = names
+                    if state.marks[queue] == nil { state.marks[queue] = mark }
+                }
+            }
+        }
+    }
+
+    func listenForGrowth(of groups: [GroupReference]) async {
+        await look { watch, store in
+            var marks: [String: TaskStore.GroupMark] = [:]
+            for queue in Set(groups.map(\.queue)) { marks[queue] = try store.groupMark(queue) }
+            watch.state.withLock { state in
+                state.growth.formUnion(groups)
+                // One that is known stays: what has come since is not yet seen.
+                state.marks.merge(marks) { old, _ in old }
+            }
+        }
+    }
+
+    /// Returns when `body` has looked, or cannot.
+    private func look(_ body: @escaping @Sendable (SQLiteWatch, TaskStore) throws -> Void) async {
         await withCheckedContinuation { continuation in
             let reply = Reply(continuation)
             hub.look { [weak self] store in
                 defer { reply.send() }
-                for queue in queues {
-                    let first = try store.queue(queue).flatMap(store.firstDue)
-                    self?.state.withLock { $0.due[queue] = .some(first) }
-                }
+                if let self { try body(self, store) }
             }
         }
     }
@@ -55,7 +93,8 @@ final class SQLiteWatch: BrokerWatch {
     }
 
     /// Its own broker has changed this.
-    func changed(pending: Set<String>, due: Set<String>) {
+    func changed(pending: Set<String>, due: Set<String>, groups: Set<GroupReference>) {
+        grown(groups)
         for queue in pending { signalPending(queue) }
         for queue in due where state.withLock({ $0.due.removeValue(forKey: queue) }) != nil {
             signal(.due(queue: queue))
@@ -64,10 +103,29 @@ final class SQLiteWatch: BrokerWatch {
 
     /// Somebody has changed something.
     func look(_ store: TaskStore) throws {
-        let (pending, due) = state.withLock { ($0.pending, $0.due) }
+        let (pending, due, marks) = state.withLock { ($0.pending, $0.due, $0.marks) }
+        for (queue, mark) in marks {
+            let new = try store.groupMark(queue)
+            guard new != mark else { continue }
+            state.withLock { $0.marks[queue] = new }
+            grown(try store.groupsGrown(queue, since: mark))
+        }
         try lookForPending(pending, store)
         for (queue, first) in due where try store.queue(queue).flatMap(store.firstDue) != first {
             if state.withLock({ $0.due.removeValue(forKey: queue) }) != nil { signal(.due(queue: queue)) }
+        }
+    }
+
+    /// Tasks have come into these groups.
+    private func grown(_ groups: Set<GroupReference>) {
+        for group in groups {
+            let (hasGrown, isNew) = state.withLock { state in
+                let isNew = state.groups[group.queue].map { !$0.contains(group.name) } ?? false
+                if isNew { state.groups[group.queue] = nil }
+                return (state.growth.remove(group) != nil, isNew)
+            }
+            if hasGrown { signal(.grown(group)) }
+            if isNew { signal(.groups(queue: group.queue)) }
         }
     }
 

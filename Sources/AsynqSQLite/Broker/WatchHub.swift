@@ -74,8 +74,10 @@ final class WatchHub: Sendable {
     }
 
     /// This broker has committed this.
-    func changed(pending: Set<String>, due: Set<String>) {
-        for watch in state.withLock({ Array($0.watches.values) }) { watch.changed(pending: pending, due: due) }
+    func changed(pending: Set<String>, due: Set<String>, groups: Set<GroupReference>) {
+        for watch in state.withLock({ Array($0.watches.values) }) {
+            watch.changed(pending: pending, due: due, groups: groups)
+        }
     }
 
     /// Does something on the reader's queue, with the store; not at all if the hub is closed.

@@ -86,7 +86,32 @@ enum Schema {
         ) WITHOUT ROWID;
         """,
         schedule,
+        groups,
     ]
+
+    private static let groups = """
+        -- Groups: a task that waits in one is in state 8, and its position is the time at which it came there. One that was
+        -- taken out to be aggregated is in state 9, keeps its position, and names its set.
+        ALTER TABLE asynq_task ADD COLUMN set_id INTEGER;
+        CREATE INDEX IF NOT EXISTS asynq_task_group ON asynq_task (queue, state, task_group, position) WHERE state = 8;
+        CREATE INDEX asynq_task_set ON asynq_task (set_id) WHERE state = 9;
+        -- Tasks that a server has taken to aggregate them. A number is never used again, so that whoever is late does no harm.
+        CREATE TABLE asynq_aggregation_set (
+          id INTEGER PRIMARY KEY AUTOINCREMENT,
+          queue INTEGER NOT NULL,
+          task_group TEXT NOT NULL,
+          ends_at INTEGER NOT NULL, -- it is stale; or, once it has been replaced by a task, it is forgotten
+          task TEXT -- the id of the task that it was replaced by
+        );
+        CREATE INDEX asynq_aggregation_set_end ON asynq_aggregation_set (queue, ends_at);
+        -- Groups that are left alone for a while, because they could not be aggregated.
+        CREATE TABLE asynq_group_hold (
+          queue INTEGER NOT NULL,
+          task_group TEXT NOT NULL,
+          ends_at INTEGER NOT NULL,
+          PRIMARY KEY (queue, task_group)
+        ) WITHOUT ROWID;
+        """
 
     /// How many tasks are in each state: to count a million takes a tenth of a second, and inspectors ask again and again.
     private static let counts = """
@@ -148,4 +173,6 @@ enum Schema {
 enum StoredState: Int64 {
     case pending = 2
     case active, scheduled, retry, archived, completed, aggregating
+    /// Aggregating, and taken out of its group.
+    case staged
 }

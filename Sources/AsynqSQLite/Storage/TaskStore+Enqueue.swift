@@ -72,7 +72,9 @@ extension TaskStore {
         case .scheduled:
             changes.due.insert(queue.name)
             return .success(EnqueueReceipt(state: .scheduled, nextProcessAt: Date(microseconds: start)))
-        case .aggregating: return .success(EnqueueReceipt(state: .aggregating, nextProcessAt: nil))
+        case .aggregating:
+            changes.groups.insert(GroupReference(queue: queue.name, name: message.group))
+            return .success(EnqueueReceipt(state: .aggregating, nextProcessAt: nil))
         default:
             isPending(queue)
             return .success(EnqueueReceipt(state: .pending, nextProcessAt: Date(microseconds: now)))

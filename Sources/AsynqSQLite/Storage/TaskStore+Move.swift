@@ -153,7 +153,8 @@ extension TaskStore {
             try execute("UPDATE asynq_queue SET paused_at = coalesce(paused_at, ?) WHERE id = ?", [now, queue.id])
             return QueueDeletion(deleted: rows.count, remaining: max(1, remaining), isDone: false)
         }
-        for table in ["asynq_day", "asynq_count"] { try execute("DELETE FROM \(table) WHERE queue = ?", [queue.id]) }
+        let tables = ["asynq_day", "asynq_count", "asynq_aggregation_set", "asynq_group_hold", "asynq_mark"]
+        for table in tables { try execute("DELETE FROM \(table) WHERE queue = ?", [queue.id]) }
         try execute("DELETE FROM asynq_queue WHERE id = ?", [queue.id])
         return QueueDeletion(deleted: rows.count, remaining: 0, isDone: true)
     }

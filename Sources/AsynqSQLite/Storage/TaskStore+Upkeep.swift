@@ -43,6 +43,8 @@ extension TaskStore {
             if state == .pending {
                 position += 1
                 isPending(queue)
+            } else {
+                changes.groups.insert(GroupReference(queue: queue.name, name: task.group))
             }
         }
         return min(limit, due.count)

@@ -13,7 +13,8 @@ struct TaskStore {
     final class Changes {
         var pending: Set<String> = []
         var due: Set<String> = []
-        var isEmpty: Bool { pending.isEmpty && due.isEmpty }
+        var groups: Set<GroupReference> = []
+        var isEmpty: Bool { pending.isEmpty && due.isEmpty && groups.isEmpty }
     }
 
     struct Queue {

@@ -43,7 +43,7 @@ public enum BrokerConformance {
     public static let rules: [Rule] =
         enqueueRules + uniquenessRules + dequeueRules + finishRules + leaseRules + dueRules + retentionRules
         + watchRules + inspectionRules + moveRules + queueRules
-        + concurrencyRules + semaphoreRules + occurrenceRules + schedulerRules
+        + concurrencyRules + semaphoreRules + occurrenceRules + schedulerRules + groupRules + aggregationRules
 }
 
 /// A rule that a broker does not keep.

@@ -8,14 +8,20 @@ struct BrokerModel {
         var state: TaskState
         /// Order among the pending; the smallest is next.
         var order = 0
-        /// When the lease ends, the task is due, or its retention ends.
+        /// When the lease ends, the task is due, its retention ends, or it came into its group.
         var time: Double = 0
         var lockEnd: Double?
+        /// The set that it is staged in.
+        var set: String?
         var result: [UInt8]?
     }
 
     var tasks: [Task] = []
     var isPaused = false
+    /// When each set that has not ended is stale.
+    var sets: [String: Double] = [:]
+    /// The tasks that sets were replaced by.
+    var replaced: [String: String] = [:]
     var processed = 0
     var failed = 0
     private var nextOrder = 0
@@ -32,10 +38,12 @@ struct BrokerModel {
                 switch task.state {
                 case .active: [task.time, task.time + 30]
                 case .scheduled, .retry, .completed: [task.time]
-                case .pending, .archived, .aggregating: []
+                case .aggregating:
+                    task.set == nil ? [task.time + Self.policy.grace, task.time + Self.policy.delay] : []
+                case .pending, .archived: []
                 }
             return own + (task.lockEnd.map { [$0] } ?? [])
-        }
+        } + sets.values
     }
 
     func index(_ id: String) -> Int? { tasks.firstIndex { $0.message.id == id } }
@@ -57,18 +65,18 @@ struct BrokerModel {
         if start > now {
             (task.state, task.time) = (.scheduled, start)
         } else {
-            place(&task)
+            place(&task, now)
         }
         tasks.append(task)
         return task.state.rawValue
     }
 
-    private mutating func place(_ task: inout Task) {
+    private mutating func place(_ task: inout Task, _ now: Double) {
         if task.message.group.isEmpty {
             (task.state, task.order) = (.pending, nextOrder)
             nextOrder += 1
         } else {
-            task.state = .aggregating
+            (task.state, task.time) = (.aggregating, now)
         }
     }
 
@@ -119,7 +127,10 @@ struct BrokerModel {
 
     /// Returns whether the task could be moved.
     mutating func move(_ id: String, _ move: TaskMove, now: Double) -> Bool {
-        guard let index = index(id), move.isAllowed(from: tasks[index].state) else { return false }
+        // One that is being aggregated is left alone.
+        guard let index = index(id), tasks[index].set == nil, move.isAllowed(from: tasks[index].state) else {
+            return false
+        }
         switch move {
         case .run:
             (tasks[index].state, tasks[index].order) = (.pending, nextOrder)
@@ -143,7 +154,7 @@ struct BrokerModel {
         }
         for index in due {
             var task = tasks[index]
-            place(&task)
+            place(&task, now)
             tasks[index] = task
         }
     }
@@ -171,5 +182,66 @@ struct BrokerModel {
         guard let index = index(id), tasks[index].state == .active else { return false }
         tasks[index].result = result
         return true
+    }
+}
+
+/// Groups: all tasks with one are in the same.
+extension BrokerModel {
+    /// Seconds, and tasks.
+    static let policy = (grace: 15.0, delay: 40.0, size: 4)
+
+    private var grouped: [Task] { tasks.filter { $0.state == .aggregating && $0.set == nil } }
+
+    /// Whether the group is ready; `nil` if it has no tasks.
+    func isGroupReady(now: Double) -> Bool? {
+        let times = grouped.map(\.time)
+        guard let oldest = times.min(), let newest = times.max() else { return nil }
+        return times.count >= Self.policy.size || newest + Self.policy.grace <= now || oldest + Self.policy.delay <= now
+    }
+
+    /// Whether these tasks may be staged: the oldest ones, where those of one second have no order.
+    func areOldest(_ ids: [String]) -> Bool {
+        let rest = grouped.filter { !ids.contains($0.message.id) }.map(\.time).min() ?? .infinity
+        let taken = grouped.filter { ids.contains($0.message.id) }.map(\.time)
+        return taken.count == min(Self.policy.size, grouped.count) && taken.allSatisfy { $0 <= rest + 1 }
+    }
+
+    mutating func stage(_ ids: [String], as set: String, now: Double) {
+        for id in ids { if let index = index(id) { tasks[index].set = set } }
+        sets[set] = now + 120
+    }
+
+    /// Returns the expected state, or error.
+    mutating func complete(_ set: String, _ request: EnqueueRequest, now: Double) -> String {
+        guard sets[set] != nil else { return "leaseExpired" }
+        let before = self
+        tasks.removeAll { $0.set == set }
+        sets[set] = nil
+        let result = enqueue(request, now: now)
+        if result == "taskIDConflict" || result == "duplicateTask" {
+            self = before
+        } else {
+            replaced[set] = request.message.id
+        }
+        return result
+    }
+
+    mutating func release(_ set: String) {
+        for index in tasks.indices where tasks[index].set == set { tasks[index].set = nil }
+        sets[set] = nil
+    }
+
+    mutating func extend(set: String, now: Double) -> Bool {
+        guard sets[set] != nil else { return false }
+        sets[set] = now + 120
+        return true
+    }
+
+    /// Returns how many tasks are in their group again.
+    mutating func reclaim(now: Double) -> Int {
+        let stale = sets.filter { $0.value <= now }.keys
+        let count = tasks.count { task in task.set.map(stale.contains) ?? false }
+        for set in stale { release(set) }
+        return count
     }
 }

@@ -44,7 +44,7 @@ public struct MemoryFixture: BrokerFixture {
                     .scheduled: waiting.filter { queue.tasks[$0]?.state != .retry },
                     .retry: waiting.filter { queue.tasks[$0]?.state == .retry },
                     .completed: queue.completed.ids, .archived: queue.archived.ids,
-                    .aggregating: queue.groups.values.flatMap(\.ids),
+                    .aggregating: queue.groups.values.flatMap(\.ids) + queue.sets.values.flatMap(\.ids),
                 ],
                 processed: queue.total.processed,
                 failed: queue.total.failed,

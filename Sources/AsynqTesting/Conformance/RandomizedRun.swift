@@ -9,15 +9,17 @@ import Foundation
 /// One run: the broker and the model side by side.
 struct RandomizedRun {
     private let fixture: any BrokerFixture
-    private var broker: any Broker
-    private var model = BrokerModel()
-    private var random: SplitMix64
+    var broker: any Broker
+    var model = BrokerModel()
+    var random: SplitMix64
     /// Tasks that workers hold, or believe to hold.
     private var held: [LeasedTask] = []
-    private var nextID = 0
-    private(set) var history: [String] = []
+    /// Tasks of the group that servers hold, or believe to hold.
+    var sets: [AggregationSet] = []
+    var nextID = 0
+    var history: [String] = []
 
-    private let queue = "default"
+    let queue = "default"
 
     init(_ fixture: any BrokerFixture, seed: UInt64) {
         self.fixture = fixture
@@ -26,7 +28,7 @@ struct RandomizedRun {
     }
 
     mutating func step(_ number: Int) async throws {
-        switch Int.random(in: 0..<100, using: &random) {
+        switch Int.random(in: 0..<110, using: &random) {
         case 0..<26: try await enqueue()
         case 26..<46: try await dequeue()
         case 46..<70: try await finish()
@@ -39,6 +41,7 @@ struct RandomizedRun {
         case 91..<93: crash()
         case 93..<94: try await reopen()
         case 94..<96: try await move()
+        case 100..<110: try await aggregate()
         default: try await advance()
         }
         try await compare()
@@ -48,7 +51,7 @@ struct RandomizedRun {
 
     /// The store's time, at a distance from every moment at which something happens by itself: nothing hangs on
     /// how long a step takes.
-    private mutating func now() async throws -> Double {
+    mutating func now() async throws -> Double {
         while true {
             let now = try await fixture.now().timeIntervalSince1970
             guard model.moments.contains(where: { abs($0 - now) < 3 }) else { return now }
@@ -93,7 +96,7 @@ struct RandomizedRun {
         var task = message(id, payload: [UInt8.random(in: 0..<4, using: &random)])
         task.type = ["a", "b"].randomElement(using: &random) ?? "a"
         if Int.random(in: 0..<5, using: &random) == 0 { task.retention = Int64.random(in: 10...100, using: &random) }
-        if Int.random(in: 0..<12, using: &random) == 0 { task.group = "g" }
+        if Int.random(in: 0..<8, using: &random) == 0 { task.group = "g" }
         var request = EnqueueRequest(message: task)
         if Int.random(in: 0..<5, using: &random) == 0 {
             request.start = .after(milliseconds: Int64.random(in: 8...90, using: &random) * 1000)
@@ -244,6 +247,7 @@ struct RandomizedRun {
     private mutating func crash() {
         history.append("crash of a worker with \(held.count) tasks")
         held = []
+        sets = []
     }
 
     private mutating func reopen() async throws {

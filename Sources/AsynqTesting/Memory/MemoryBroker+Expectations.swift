@@ -62,7 +62,9 @@ extension MemoryBroker {
                 case .scheduled, .retry: queue.waiting.ids.filter { queue.tasks[$0]?.state == state }
                 case .archived: queue.archived.ids
                 case .completed: queue.completed.ids
-                case .aggregating: queue.groups.keys.sorted().flatMap { queue.groups[$0]?.ids ?? [] }
+                case .aggregating:
+                    queue.groups.keys.sorted().flatMap { queue.groups[$0]?.ids ?? [] }
+                        + queue.sets.values.flatMap(\.ids)
                 }
             return ids.compactMap { queue.tasks[$0].map { TaskInfo($0, now: now) } }
         }

@@ -98,6 +98,7 @@ extension MemoryBroker {
                 return .failure(.queueNotEmpty(queue, size: count, active: leased))
             }
             state.queues[queue] = nil
+            state.schedule.marks = state.schedule.marks.filter { $0.key.queue != queue }
             return .success(QueueDeletion(deleted: count, remaining: 0, isDone: true))
         }.get()
     }

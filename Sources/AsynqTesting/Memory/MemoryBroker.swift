@@ -28,6 +28,8 @@ public final class MemoryBroker: Broker, InspectionBroker {
         /// Everything that was accepted, in order.
         var log: [TaskInfo] = []
         var watches: [ObjectIdentifier: MemoryWatch] = [:]
+        /// When groups are ready, for those who ask whether all is done; `nil`: never.
+        var groupPolicy: GroupPolicy?
         var idleWaiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var nextWaiter = 0
     }
@@ -162,8 +164,10 @@ public final class MemoryBroker: Broker, InspectionBroker {
 
     static let closed = AsynqError(.brokerUnavailable, "the broker has been shut down")
 
+    var isClosed: Bool { isShutDown.load(ordering: .relaxed) }
+
     func check() throws {
-        if isShutDown.load(ordering: .relaxed) { throw Self.closed }
+        if isClosed { throw Self.closed }
     }
 
     /// Does something to the whole, and tells those who wait for what came of it.
@@ -191,8 +195,8 @@ public final class MemoryBroker: Broker, InspectionBroker {
         store.state.withLock { $0.watches[ObjectIdentifier(watch)] = nil }
     }
 
-    /// Returns when no task can run at this time: none is pending in a queue that is not paused, none is active, and none
-    /// is due. Also when the caller is cancelled.
+    /// Returns when no task can run at this time: none is pending in a queue that is not paused, none is active, none is
+    /// due, and no group is ready or being aggregated by a server that does that. Also when the caller is cancelled.
     ///
     /// A task of a server that has died stays active until another one recovers it.
     public func waitUntilIdle() async {
@@ -220,6 +224,7 @@ extension MemoryBroker.State {
         queues.values.allSatisfy { queue in
             queue.active.isEmpty && (queue.isPaused || queue.pending.isEmpty)
                 && (queue.waiting.first.map { $0.time > now } ?? true)
+                && queue.sets.isEmpty && (queue.timeUntilGroupReady(groupPolicy, now: now) ?? .seconds(1)) > .zero
         }
     }
 }

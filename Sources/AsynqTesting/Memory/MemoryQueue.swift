@@ -47,7 +47,14 @@ struct MemoryQueue {
     var waiting = TimedIDs()
     var completed = TimedIDs()
     var archived = TimedIDs()
+    /// By name; none is empty.
     var groups: [String: TimedIDs] = [:]
+    /// By id.
+    var sets: [String: Staged] = [:]
+    /// What sets that have been completed were replaced by.
+    var completedSets: [String: (task: String, receipt: EnqueueReceipt)] = [:]
+    /// Until when a group is left alone, because it could not be aggregated.
+    var groupHolds: [String: Int64] = [:]
     var locks: [LockKey: Lock] = [:]
     var total = Counters()
     /// By day since 1970.

@@ -23,6 +23,9 @@ struct TimedIDs {
 
     var count: Int { entries.count - head }
     var first: (id: String, time: Int64)? { count > 0 ? (entries[head].id, entries[head].time) : nil }
+    var last: (id: String, time: Int64)? {
+        count > 0 ? (entries[entries.count - 1].id, entries[entries.count - 1].time) : nil
+    }
     var ids: [String] { entries[head...].map(\.id) }
 
     mutating func insert(_ id: String, _ time: Int64) {

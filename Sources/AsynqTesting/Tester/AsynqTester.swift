@@ -49,6 +49,7 @@ public final class AsynqTester: Sendable {
         configuration.logger = Logger(label: "asynq") { _ in SwiftLogNoOpLogHandler() }
         configure(&configuration)
         self.configuration = configuration
+        broker.setGroupPolicy(configuration.groupPolicy)
     }
 
     /// Runs everything that can run now, and what that enqueues to run now, until nothing is left to do.
@@ -58,8 +59,8 @@ public final class AsynqTester: Sendable {
         try await withServer { try await self.settle() }
     }
 
-    /// Lets time pass, and runs at its moment everything that becomes due: scheduled tasks, retries, tasks of servers
-    /// that have died.
+    /// Lets time pass, and runs at its moment everything that becomes due: scheduled tasks, retries, groups that are ready
+    /// to be aggregated, tasks of servers that have died.
     ///
     /// - Throws: ``UnmetExpectation`` if handlers are still running when the patience is over.
     public func advance(by duration: Duration) async throws {
@@ -120,10 +121,17 @@ public final class AsynqTester: Sendable {
 }
 
 extension MemoryBroker {
-    /// How long until the earliest task becomes due; `nil` if none waits.
+    /// How long until the earliest task becomes due, or the first group ready; `nil` if none waits.
     func timeUntilDue() -> Duration? {
         read { state, now in
-            state.queues.values.compactMap { $0.waiting.first?.time }.min().map { .nanoseconds(max(0, $0 - now)) }
+            let task = state.queues.values.compactMap { $0.waiting.first?.time }.min()
+                .map { Duration.nanoseconds(max(0, $0 - now)) }
+            let group = state.queues.values.compactMap { $0.timeUntilGroupReady(state.groupPolicy, now: now) }.min()
+            return [task, group].compactMap(\.self).min()
         }
+    }
+
+    func setGroupPolicy(_ policy: GroupPolicy?) {
+        change { state, _ in state.groupPolicy = policy }
     }
 }

@@ -137,6 +137,17 @@ extension RedisDump {
         if !Set(ids(keys.due)).isSubset(of: ids(keys.scheduled) + ids(keys.retry)) {
             faults.append("a due time without a task that waits for it")
         }
-        return faults
+        return faults + groupFaults(keys, sets: Set(ids(keys.aggregationSets)))
+    }
+
+    /// Groups that nobody knows of, and the reverse.
+    private func groupFaults(_ keys: QueueKeys, sets: Set<String>) -> [String] {
+        let lists = Set(entries.keys.filter { $0.hasPrefix(keys.groupPrefix) })
+        var names: Set<String> = []
+        if case .set(let members) = entries[keys.groups] {
+            names = Set(members.map { keys.group(String(decoding: $0, as: UTF8.self)) })
+        }
+        return lists.subtracting(sets).subtracting(names).map { "\($0) is a group that is not listed" }
+            + names.union(sets).subtracting(lists).map { "\($0) is listed and does not exist" }
     }
 }

@@ -80,6 +80,7 @@ final class SQLiteFixture: BrokerFixture {
             }
             let states: [Int64: TaskState] = [
                 2: .pending, 3: .active, 4: .scheduled, 5: .retry, 6: .archived, 7: .completed, 8: .aggregating,
+                9: .aggregating,
             ]
             let rows = try Row.fetchAll(
                 db,

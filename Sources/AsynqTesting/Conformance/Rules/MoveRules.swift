@@ -3,13 +3,13 @@ import Synchronization
 
 extension BrokerConformance {
     /// A task of each state but the active one, and what is in it.
-    private static let quiet: [TaskState] = [.pending, .scheduled, .retry, .archived, .completed, .aggregating]
+    private static let atRest: [TaskState] = [.pending, .scheduled, .retry, .archived, .completed, .aggregating]
 
     static let moveRules: [Rule] = [
         Rule("a task that is run goes to the end of its queue, and is dated") { subject in
             try await subject.fill(someOfEach)
             var expected = (0..<7).map { "pending-\($0)" }
-            for state in quiet where state != .pending {
+            for state in atRest where state != .pending {
                 try await subject.inspector.run("\(state.rawValue)-1", queue: "default")
                 expected.append("\(state.rawValue)-1")
                 let contents = try await subject.contents()
@@ -21,7 +21,7 @@ extension BrokerConformance {
         Rule("a task that is archived keeps what is known of it, and is counted nowhere") { subject in
             try await subject.fill(someOfEach)
             let before = try await subject.contents()
-            for state in quiet where state != .archived {
+            for state in atRest where state != .archived {
                 let id = "\(state.rawValue)-1"
                 try await subject.inspector.archive(id, queue: "default")
                 let contents = try await subject.contents()
@@ -34,7 +34,7 @@ extension BrokerConformance {
         },
         Rule("a task that is deleted is gone, with its lock") { subject in
             try await subject.fill(someOfEach)
-            for state in quiet {
+            for state in atRest {
                 let id = "\(state.rawValue)-1"
                 let message = try await subject.contents().tasks[id]?.message
                 try await subject.inspector.delete(id, queue: "default")

@@ -73,6 +73,21 @@ extension BrokerConformance {
             try await subject.put("b")
             try expectEqual(try await subject.contents().counters, [0, 0, 0, 0], "counters")
         },
+        Rule("with a queue go its groups, those that are being aggregated, and what schedulers know of it") { subject in
+            for id in ["a", "b", "c"] {
+                var task = message(id)
+                task.group = id == "c" ? "held" : "g"
+                try await subject.accept(EnqueueRequest(message: task, uniqueFor: id == "a" ? .seconds(600) : nil))
+            }
+            let ready = GroupPolicy(gracePeriod: .seconds(30), maxSize: 1)
+            _ = try await subject.staged("g", ready)
+            try await subject.broker.releaseAggregation(try await subject.staged("held", ready), retryIn: .seconds(60))
+            let time = try await subject.seconds() - 60
+            try expectEqual(try await subject.occur("e", time), "pending", "occurrence")
+            try expectEqual(try await subject.inspector.deleteQueue("default", force: true), 4, "deleted")
+            try await subject.expectUnchanged(StoredQueue())
+            try expectEqual(try await subject.occur("e", time), "pending", "the entry begins anew")
+        },
         Rule("a large queue is deleted in steps") { subject in
             try await subject.put((0..<5000).map { "t\($0)" })
             try expectEqual(try await subject.inspector.deleteQueue("default", force: true), 5000, "deleted")

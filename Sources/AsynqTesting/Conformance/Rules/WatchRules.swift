@@ -73,6 +73,38 @@ extension BrokerConformance {
                 try await signals.wait(for: .due(queue: "default"))
             }
         },
+        Rule("a watch is told of a group's first task, and of each that it waits for, whoever adds it") { subject in
+            let other = try await subject.fixture.anotherBroker()
+            func put(_ id: String, _ group: String, _ broker: any Broker) async throws {
+                var task = message(id)
+                task.group = group
+                _ = try await broker.enqueue([EnqueueRequest(message: task)])[0].get()
+            }
+            try await subject.withWatch(queues: ["default", "low"]) { watch, signals in
+                try await signals.wait(for: .live)
+                for (broker, name) in [(subject.broker, "own"), (other, "other's")] {
+                    let group = GroupReference(queue: "default", name: name)
+                    await watch.listenForGroups(in: ["default", "low"])
+                    signals.clear()
+                    try await put("\(name) 1", name, broker)
+                    try await signals.wait(for: .groups(queue: "default"))
+                    await watch.listenForGrowth(of: [group, GroupReference(queue: "low", name: name)])
+                    signals.clear()
+                    try await put("\(name) 2", name, broker)
+                    try await signals.wait(for: .grown(group))
+                    try expect(!signals.all.contains(.groups(queue: "low")), "a signal for an empty queue")
+                }
+                // One that comes due is as good as one that is enqueued.
+                await watch.listenForGroups(in: ["default"])
+                var task = message("due")
+                task.group = "due"
+                try await subject.accept(EnqueueRequest(message: task, start: .after(milliseconds: 5000)))
+                try await subject.advance(7)
+                signals.clear()
+                try await subject.forward()
+                try await signals.wait(for: .groups(queue: "default"))
+            }
+        },
         Rule("every watch is told of a cancellation, from any broker") { subject in
             let other = try await subject.fixture.anotherBroker()
             try await subject.withWatch(queues: ["default"]) { _, first in
