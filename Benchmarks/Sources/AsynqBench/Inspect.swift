@@ -1,6 +1,5 @@
 import ArgumentParser
 import Asynq
-import AsynqRedis
 
 /// What inspectors cost: the figures of many queues, pages of long lists, and operations on all tasks of a state.
 struct Inspect: AsyncParsableCommand {
@@ -13,7 +12,7 @@ struct Inspect: AsyncParsableCommand {
     var n = 1_000_000
 
     func run() async throws {
-        let broker = try target.broker()
+        let broker = try target.makeBroker()
         try await broker.connect()
         let inspector = AsynqInspector(broker)
         let names = (0..<queues).map { _ in newQueue() }
@@ -49,7 +48,7 @@ struct Inspect: AsyncParsableCommand {
         await broker.shutdown()
     }
 
-    private func schedule(_ count: Int, _ queue: String, _ broker: RedisBroker) async throws {
+    private func schedule(_ count: Int, _ queue: String, _ broker: any Broker) async throws {
         let client = AsynqClient(broker)
         let task = AsynqTask("bench:noop", payload: target.payload, .queue(queue), .processIn(.hours(24)))
         var left = count

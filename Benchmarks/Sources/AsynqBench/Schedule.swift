@@ -1,6 +1,5 @@
 import ArgumentParser
 import Asynq
-import AsynqRedis
 import Foundation
 import Logging
 import Synchronization
@@ -19,7 +18,7 @@ struct Schedule: AsyncParsableCommand {
     var together = false
 
     func run() async throws {
-        let broker = try target.broker()
+        let broker = try target.makeBroker()
         let queue = newQueue()
         let lateness = Mutex<[Double]>([])
         var configuration = AsynqScheduler.Configuration()
