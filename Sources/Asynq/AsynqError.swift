@@ -91,7 +91,9 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
     /// To be thrown by a handler or middleware: the task is tried again after this time, which neither counts as a
     /// failure nor uses up a retry.
     ///
-    /// - Parameter delay: on the broker's clock; a negative one counts as zero.
+    /// - Parameters:
+    ///   - reason: stored with the task as its last error, so without private data.
+    ///   - delay: on the broker's clock; a negative one counts as zero.
     public static func rateLimited(_ reason: String, retryAfter delay: Duration) -> AsynqError {
         AsynqError(.rateLimited, reason, cause: RateLimit(delay: max(.zero, delay)))
     }

@@ -12,7 +12,9 @@ public import Logging
 ///
 /// See ``ClosureAggregator`` and, for Codable payloads, ``TypedAggregator``.
 public protocol TaskAggregator: Sendable {
-    /// - Parameter tasks: type, payload and headers of the group's tasks, oldest first. At least one.
+    /// - Parameters:
+    ///   - tasks: type, payload and headers of the group's tasks, oldest first. At least one.
+    ///   - context: the group, its queue and a logger.
     /// - Returns: the aggregated task. Its options count as at enqueue; the queue is that of the group, whatever they say. It
     ///   may be in another group, but not in the same one.
     /// - Throws: anything; ``RejectedTasks`` to have some of the tasks archived and the others aggregated.

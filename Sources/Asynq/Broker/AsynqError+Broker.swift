@@ -33,7 +33,10 @@ extension AsynqError {
 
     /// A move that the task's state does not allow.
     ///
-    /// - Parameter state: `aggregating` for one that is being aggregated at the moment.
+    /// - Parameters:
+    ///   - task: the task that was to be moved.
+    ///   - move: what was asked for.
+    ///   - state: `aggregating` for one that is being aggregated at the moment.
     public static func cannotMove(_ task: TaskReference, _ move: TaskMove, in state: TaskState) -> AsynqError {
         let reason =
             switch state {
@@ -58,7 +61,10 @@ extension AsynqError {
 
     /// A queue that cannot be deleted.
     ///
-    /// - Parameter active: how many of its tasks are running.
+    /// - Parameters:
+    ///   - queue: its name.
+    ///   - size: how many tasks it holds, in all states.
+    ///   - active: how many of them are running.
     public static func queueNotEmpty(_ queue: String, size: Int, active: Int) -> AsynqError {
         AsynqError(
             .queueNotEmpty,

@@ -65,6 +65,8 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
 
     /// A watch that tells a server of changes in these queues without being asked again and again.
     ///
-    /// - Parameter onSignal: called from any thread; must return at once.
+    /// - Parameters:
+    ///   - queues: those that the server serves.
+    ///   - onSignal: called from any thread; must return at once.
     func makeWatch(queues: [String], onSignal: @escaping @Sendable (BrokerSignal) -> Void) -> any BrokerWatch
 }

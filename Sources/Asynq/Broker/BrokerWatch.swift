@@ -8,7 +8,9 @@ public protocol BrokerWatch: Sendable {
     /// Asks for one ``BrokerSignal/pending(queue:)`` as soon as the queue has a pending task and is not paused, at
     /// once if that is so already. Returns immediately.
     ///
-    /// - Parameter delay: how long to wait before looking; spreads the looks of many idle servers.
+    /// - Parameters:
+    ///   - queue: one of those that the watch was made for.
+    ///   - delay: how long to wait before looking; spreads the looks of many idle servers.
     func listenForPending(in queue: String, after delay: Duration)
 
     /// Asks for one ``BrokerSignal/due(queue:)`` at the next change of the due times of each queue. Returns when changes

@@ -27,8 +27,10 @@ public protocol GroupBroker: Sendable {
     /// Replaces the tasks of a set by the aggregated one, and frees their uniqueness locks: all of it, or nothing. Asked again
     /// after an answer that was lost it enqueues nothing more, and succeeds again (fault 14).
     ///
-    /// - Parameter request: for the queue of the group. The tasks of the set are gone when it is judged: it may take over
-    ///   their ids and locks.
+    /// - Parameters:
+    ///   - set: the tasks, as they were staged.
+    ///   - request: for the queue of the group. The tasks of the set are gone when it is judged: it may take over their ids
+    ///     and locks.
     /// - Returns: what an enqueue returns, or fails with; after a failure the set is as it was. The code is
     ///   ``AsynqError/Code/leaseExpired`` if the set has ended otherwise.
     func completeAggregation(
@@ -38,7 +40,9 @@ public protocol GroupBroker: Sendable {
 
     /// Puts the tasks of a set back into their group, where they were. Not an error if the set has ended.
     ///
-    /// - Parameter delay: how long the group is to be left alone, by every server.
+    /// - Parameters:
+    ///   - set: the tasks, as they were staged.
+    ///   - delay: how long the group is to be left alone, by every server.
     func releaseAggregation(_ set: AggregationSet, retryIn delay: Duration) async throws
 
     /// Lets sets be stale a full ``AggregationSet/lifetime`` from now.
@@ -48,7 +52,9 @@ public protocol GroupBroker: Sendable {
 
     /// Archives tasks of a set that cannot be aggregated. They keep their locks, as all that are archived do.
     ///
-    /// - Parameter errors: by the ids of the tasks.
+    /// - Parameters:
+    ///   - errors: by the ids of the tasks.
+    ///   - set: the set that they are in.
     /// - Throws: ``AsynqError`` with code ``AsynqError/Code/leaseExpired`` if the set has ended.
     func archiveStaged(_ errors: [String: String], of set: AggregationSet) async throws
 

@@ -52,7 +52,10 @@ public protocol InspectionBroker: Sendable {
     /// Deletes up to `limit` tasks of a queue and, when none is left, everything else of it: its name, groups, counters and
     /// locks. To be called until it is done. A queue of which something is left stays paused.
     ///
-    /// - Parameter force: delete the tasks that it holds. Otherwise it must hold none.
+    /// - Parameters:
+    ///   - queue: its name.
+    ///   - force: delete the tasks that it holds. Otherwise it must hold none.
+    ///   - limit: the most tasks that one call deletes.
     /// - Throws: ``AsynqError`` with code `queueNotFound`; `queueNotEmpty` if it holds tasks, in any state, and `force` is
     ///   not set, or if it has active tasks whose lease has not ended.
     func deleteQueue(_ queue: String, force: Bool, limit: Int) async throws -> QueueDeletion

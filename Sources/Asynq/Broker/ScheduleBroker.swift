@@ -33,7 +33,10 @@ public protocol ScheduleBroker: Sendable {
 
     /// The history of an entry, newest first. Empty if there is none.
     ///
-    /// - Parameter offset: how many of the newest to leave out.
+    /// - Parameters:
+    ///   - id: of the entry.
+    ///   - offset: how many of the newest to leave out.
+    ///   - limit: the most events to return.
     func enqueueEvents(ofEntry id: String, offset: Int, limit: Int) async throws -> [SchedulerEnqueueEvent]
 }
 

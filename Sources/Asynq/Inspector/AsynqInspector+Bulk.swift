@@ -8,6 +8,7 @@ extension AsynqInspector {
     ///
     /// - Parameters:
     ///   - state: `scheduled`, `retry`, `archived` or `aggregating`.
+    ///   - queue: the queue of the tasks.
     ///   - group: for `aggregating` only: those of this group. Default: those of all.
     ///   - progress: told after each step.
     /// - Returns: how many were moved.
@@ -26,6 +27,7 @@ extension AsynqInspector {
     ///
     /// - Parameters:
     ///   - state: `pending`, `scheduled`, `retry` or `aggregating`.
+    ///   - queue: the queue of the tasks.
     ///   - group: for `aggregating` only: those of this group. Default: those of all.
     ///   - progress: told after each step.
     /// - Returns: how many were moved.
@@ -43,6 +45,7 @@ extension AsynqInspector {
     ///
     /// - Parameters:
     ///   - state: any but `active`.
+    ///   - queue: the queue of the tasks.
     ///   - group: for `aggregating` only: those of this group. Default: those of all.
     ///   - progress: told after each step.
     /// - Returns: how many were deleted.

@@ -7,6 +7,8 @@ extension AsynqInspector {
     /// A task that moves while its page is read is left out; it is never shown in a state that it does not have.
     ///
     /// - Parameters:
+    ///   - state: any.
+    ///   - queue: the queue of the tasks.
     ///   - group: for `aggregating` only: of this group. Default: of all, one after the other.
     ///   - page: from 1. One behind the last is empty.
     ///   - pageSize: how many tasks make a page. Default: 30.

@@ -41,7 +41,9 @@ public struct AsynqInspector: Sendable {
 
     /// What was processed on each of the last days, today first.
     ///
-    /// - Parameter days: 1 to 90, for which counters are kept. Default: 10.
+    /// - Parameters:
+    ///   - queue: its name.
+    ///   - days: 1 to 90, for which counters are kept. Default: 10.
     /// - Throws: ``AsynqError``, also with code `invalidArgument`.
     public func history(of queue: String, days: Int = 10) async throws -> [DailyCounts] {
         try check(days: days)
@@ -84,6 +86,7 @@ public struct AsynqInspector: Sendable {
     /// Cancelling the caller stops it between two steps: what is left stays, in a queue that stays paused.
     ///
     /// - Parameters:
+    ///   - queue: its name.
     ///   - force: delete the tasks that it holds as well. Default: no.
     ///   - progress: told after each step.
     /// - Returns: how many tasks were deleted.

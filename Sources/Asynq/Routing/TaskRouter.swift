@@ -28,6 +28,7 @@ public struct TaskRouter: TaskHandler {
     /// - Parameters:
     ///   - pattern: a task type, or the beginning of task types. Not blank.
     ///   - middleware: around this handler only, inside those of the router; the first is the outermost.
+    ///   - body: runs a task; what it throws is the outcome (``TaskHandler``).
     /// - Throws: ``AsynqError`` with code `invalidArgument` if the pattern is blank or has a handler already.
     public mutating func handle(
         _ pattern: String,

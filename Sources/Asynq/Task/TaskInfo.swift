@@ -42,8 +42,11 @@ public struct TaskInfo: Sendable, Hashable {
     /// For brokers: a task as it is stored.
     ///
     /// - Parameters:
+    ///   - message: the task itself.
+    ///   - state: where it is.
     ///   - nextProcessAt: of one that is pending, scheduled or in retry.
     ///   - isOrphaned: active, and its lease has ended.
+    ///   - result: what its handler wrote. Default: nothing.
     public init(
         _ message: TaskMessage,
         state: TaskState,
