@@ -6,7 +6,7 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis consumer lint format bench protobuf clean
+.PHONY: help setup build test demo demo-redis consumer lint format bench protobuf docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ bench: setup ## Measure speed: release build, private Redis, medians of three
 
 protobuf: ## Generate the messages anew from asynq.proto
 	@scripts/protobuf.sh
+
+docs: ## Build the documentation; fails on a name, page or link that does not exist
+	@scripts/setup.sh build
+	@scripts/docs.sh
 
 clean: ## Delete what was built
 	rm -rf .build Benchmarks/.build

@@ -4,6 +4,9 @@ import PackageDescription
 /// Set by the Makefile and by CI: a warning in this package is an error there, and stays a warning for a user.
 let strict = Context.environment["ASYNQ_STRICT"] == "1"
 
+/// Set by `make docs`: who only uses this package does not resolve the tool that writes its documentation.
+let docs = Context.environment["ASYNQ_DOCS"] == "1"
+
 let settings: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
@@ -32,7 +35,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-    ],
+    ] + (docs ? [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")] : []),
     targets: [
         .target(
             name: "Asynq",
@@ -129,6 +132,24 @@ let package = Package(
             name: "Aggregation",
             dependencies: ["Asynq", "AsynqRedis", "AsynqSQLite", .product(name: "Logging", package: "swift-log")],
             path: "Examples/Aggregation",
+            swiftSettings: settings
+        ),
+        // The code of the documentation. (A target of swift-docc-plugin is named Snippets.)
+        .target(
+            name: "DocumentationCode",
+            dependencies: [
+                "Asynq",
+                "AsynqMetrics",
+                "AsynqRedis",
+                "AsynqSQLite",
+                "AsynqTesting",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            path: "Examples/Snippets",
             swiftSettings: settings
         ),
         .executableTarget(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What must hold of the files themselves: no build products, no machine's own paths, links that lead somewhere, and README
-# code that is compiled.
+# What must hold of the files themselves: no build products, no machine's own paths, links that lead somewhere, and code
+# on pages that is compiled.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0
@@ -24,19 +24,36 @@ while IFS= read -r page; do
   done < <(grep -oE '\]\([^) ]+\)' "$page" | sed -E 's/^\]\((.*)\)$/\1/')
 done < <(git ls-files '*.md')
 
-# Each block of README marked with a file must stand in that file, apart from its indentation.
+# Each Swift block of README and of the documentation stands in the compiled file that it is marked with, apart from its
+# indentation. In the documentation each is marked; `none` says that there is nothing to compile.
 python3 - <<'PYTHON' || status=1
-import re, sys
-text = open("README.md", encoding="utf-8").read()
-blocks = re.findall(r"<!-- code: (\S+) -->\n```swift\n(.*?)```", text, re.S)
-if not blocks:
-    sys.exit("check: README.md has no code that is compared with a compiled file")
+import glob, os, re, sys
+problems, compared = [], 0
 def lines(code):
     return [line.strip() for line in code.split("\n") if line.strip()]
-for path, code in blocks:
-    there, wanted = lines(open(path, encoding="utf-8").read()), lines(code)
-    if not any(there[i:i + len(wanted)] == wanted for i in range(len(there))):
-        missing = [line for line in wanted if line not in there]
-        sys.exit(f"check: code in README.md differs from {path}: {missing or 'the order of the lines'}")
+for page in ["README.md", *sorted(glob.glob("Sources/*/*.docc/**/*.md", recursive=True))]:
+    text = open(page, encoding="utf-8").read()
+    for mark, code in re.findall(r"((?:<!-- code: \S+ -->\n)?)```swift\n(.*?)```", text, re.S):
+        wanted = lines(code)
+        if not mark:
+            if page != "README.md":
+                problems.append(f"{page}: a block of code is not marked with its file: {wanted[:1]}")
+            continue
+        path = mark.split()[2]
+        if path == "none":
+            continue
+        compared += 1
+        if not os.path.isfile(path):
+            problems.append(f"{page}: there is no {path}")
+            continue
+        there = lines(open(path, encoding="utf-8").read())
+        if not any(there[i:i + len(wanted)] == wanted for i in range(len(there))):
+            missing = [line for line in wanted if line not in there]
+            problems.append(f"code in {page} differs from {path}: {missing or 'the order of the lines'}")
+if not compared:
+    problems.append("no code of a page is compared with a compiled file")
+for problem in problems:
+    print(f"check: {problem}", file=sys.stderr)
+sys.exit(bool(problems))
 PYTHON
 exit $status

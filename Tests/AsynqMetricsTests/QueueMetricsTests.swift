@@ -4,7 +4,7 @@ import AsynqTesting
 import Foundation
 import Testing
 
-/// Queue metrics for Prometheus (docs/metrics.md).
+/// Queue metrics for Prometheus (the page Metrics).
 struct QueueMetricsTests {
     private func snapshot(_ queue: String, _ change: (inout QueueSnapshot) -> Void = { _ in }) -> QueueSnapshot {
         var snapshot = QueueSnapshot(queue: queue, time: Date(timeIntervalSince1970: 1_700_000_000))

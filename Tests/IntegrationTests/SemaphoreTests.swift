@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Semaphores over several servers on a real Redis (docs/semaphore.md).
+/// Semaphores over several servers on a real Redis (the page Semaphores).
 struct SemaphoreTests {
     /// How many handlers run at once, and how many did at most.
     private final class Load: Sendable {

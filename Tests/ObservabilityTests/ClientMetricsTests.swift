@@ -3,7 +3,7 @@ import AsynqTesting
 import MetricsTestKit
 import Testing
 
-/// What a client measures (docs/metrics.md).
+/// What a client measures (the page Metrics).
 struct ClientMetricsTests {
     private let metrics = TestMetrics()
     private let broker = MemoryBroker()

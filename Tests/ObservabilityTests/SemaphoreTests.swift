@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Semaphores in handlers (docs/semaphore.md); what brokers do for them is in the conformance suite.
+/// Semaphores in handlers (the page Semaphores); what brokers do for them is in the conformance suite.
 struct SemaphoreTests {
     private let clock = ManualClock()
 

@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What a server measures (docs/metrics.md).
+/// What a server measures (the page Metrics).
 struct ServerMetricsTests {
     private let metrics = TestMetrics()
 

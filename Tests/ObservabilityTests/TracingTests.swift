@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Tracing
 
-/// Spans, and the way of a trace through tasks (docs/tracing.md).
+/// Spans, and the way of a trace through tasks (the page Tracing).
 struct TracingTests {
     private let tracer = InMemoryTracer()
 

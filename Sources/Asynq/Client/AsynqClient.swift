@@ -19,10 +19,10 @@ import Foundation
 public struct AsynqClient: Sendable {
     /// Where a client counts, measures and traces.
     public struct Configuration: Sendable {
-        /// Where the client counts and measures; see docs/metrics.md for what. Default: the metrics system, as it is when
+        /// Where the client counts and measures; see the page Metrics for what. Default: the metrics system, as it is when
         /// the client is made; nothing is measured if it has no backend.
         public var metrics: (any MetricsFactory)?
-        /// What makes the spans of enqueues, and gives tasks the headers that carry a trace on; see docs/tracing.md.
+        /// What makes the spans of enqueues, and gives tasks the headers that carry a trace on; see the page Tracing.
         /// Default: the instrumentation system's at each call; no spans or headers are made if it has none.
         public var tracer: (any Tracer)?
 
@@ -59,7 +59,9 @@ public struct AsynqClient: Sendable {
 
     /// Enqueues many tasks in one round trip: of any kind, to any queues.
     ///
-    /// - Parameter options: override those of each task.
+    /// - Parameters:
+    ///   - tasks: of any kind, to any queues.
+    ///   - options: override those of each task.
     /// - Returns: one result a task, in order. A task that is refused does not hold up the others.
     public func enqueue(batch tasks: [AsynqTask], _ options: TaskOption...) async -> [Result<TaskInfo, AsynqError>] {
         var results = [Result<TaskInfo, AsynqError>?](repeating: nil, count: tasks.count)

@@ -1,7 +1,7 @@
 import CoreMetrics
 import Synchronization
 
-/// What a client measures (docs/metrics.md). Exists only where somebody listens.
+/// What a client measures (the page Metrics). Exists only where somebody listens.
 final class ClientMetrics: Sendable {
     private struct Key: Hashable {
         let queue: String

@@ -1,7 +1,7 @@
 import CoreMetrics
 import Synchronization
 
-/// What a server measures (docs/metrics.md). Exists only where somebody listens, so that a server without metrics does
+/// What a server measures (the page Metrics). Exists only where somebody listens, so that a server without metrics does
 /// nothing for them. The backend's handlers are made once for each queue and type, not for each task.
 final class ServerMetrics: Sendable {
     /// The measures of one queue and type.

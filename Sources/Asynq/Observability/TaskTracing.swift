@@ -1,6 +1,6 @@
 import Tracing
 
-/// Spans of clients and servers (docs/tracing.md), and the way of a trace through the headers of tasks. Exists only where
+/// Spans of clients and servers (the page Tracing), and the way of a trace through the headers of tasks. Exists only where
 /// there is a tracer.
 struct TaskTracing: Sendable {
     private let tracer: any Tracer

@@ -83,10 +83,10 @@ extension AsynqServer {
         public var handlesSignals = true
         /// Where the server logs; payloads never appear. Default: the logging system's, labelled `asynq`.
         public var logger = Logger(label: "asynq")
-        /// Where the server counts and measures; see docs/metrics.md for what. Default: the metrics system, as it is when
+        /// Where the server counts and measures; see the page Metrics for what. Default: the metrics system, as it is when
         /// the server starts; nothing is measured if it has no backend.
         public var metrics: (any MetricsFactory)?
-        /// What makes the spans of attempts; see docs/tracing.md. Default: the instrumentation system's, as it is when the
+        /// What makes the spans of attempts; see the page Tracing. Default: the instrumentation system's, as it is when the
         /// server starts; no spans are made if it has none.
         public var tracer: (any Tracer)?
 
