@@ -6,7 +6,7 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis consumer lint format bench protobuf docs clean
+.PHONY: help setup build test demo demo-redis examples consumer lint format bench protobuf docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ demo: ## Run the quickstart, on SQLite: nothing to install beyond what the build
 demo-redis: setup ## Run the quickstart against a private Redis
 	swift build --product Quickstart
 	@scripts/with-redis.sh "$$(swift build --show-bin-path)/Quickstart"
+
+examples: ## Run the examples of all features, on SQLite
+	@scripts/setup.sh build
+	@for example in Aggregation Scheduler Inspector Semaphore Outbox; do \
+		echo "== $$example"; swift run --quiet $$example || exit 1; \
+	done
 
 consumer: ## Build and run a small package that depends on this one
 	@scripts/setup.sh build
