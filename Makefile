@@ -6,7 +6,7 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis examples consumer lint format bench protobuf docs clean
+.PHONY: help setup build test demo demo-redis examples fuzz consumer lint format bench protobuf docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ build: ## Build everything, tests too
 test: setup ## Run all tests, against real servers that they start themselves
 	swift build --build-tests
 	swift test --skip-build
+
+fuzz: setup ## Run random operations on all brokers, other ones each time
+	ASYNQ_RANDOM_SEEDS=1 swift test --filter "behaves as the model does"
 
 demo: ## Run the quickstart, on SQLite: nothing to install beyond what the build needs
 	@scripts/setup.sh build

@@ -3,7 +3,7 @@
 /// Each entry has a *mark*: the last of its occurrences that has been settled, kept beside the tasks of its queue. An
 /// occurrence is enqueued, and the mark moved to it, in one step; an occurrence at or before the mark is refused. So any
 /// number of schedulers may try, a scheduler that was paused for hours among them, and each occurrence is enqueued once,
-/// whatever became of its task. The lease only spares schedulers with the same entries from all trying at once.
+/// whatever became of its task. Deleting a queue deletes its marks: its entries begin anew. The lease only spares schedulers with the same entries from all trying at once.
 public protocol ScheduleBroker: Sendable {
     /// Enqueues occurrences of periodic tasks, each at most once, none before its time. Results are in the order of the
     /// occurrences. One whose task is refused, as a duplicate or for its id, is settled all the same.

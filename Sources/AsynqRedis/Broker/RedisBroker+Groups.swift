@@ -185,8 +185,14 @@ extension RedisBroker {
             guard let numbers = reply.array?.compactMap(\.int), numbers.count == 2 else {
                 return .failure(AsynqError(.brokerFailure, "unexpected reply to an aggregation"))
             }
-            return numbers[0] == -3
-                ? .failure(.aggregationSetEnded(set)) : Self.receipt(numbers[0], numbers[1], message)
+            guard numbers[0] == -3 else { return Self.receipt(numbers[0], numbers[1], message) }
+            do throws(AsynqError) {
+                // The queue may have been deleted, and is not to be there again for nothing.
+                if case .success(let naming) = replies[0], naming.int == 1 { try await forget(keys) }
+                return .failure(.aggregationSetEnded(set))
+            } catch {
+                return .failure(error)
+            }
         case .failure(let error): return .failure(error)
         }
     }

@@ -181,9 +181,19 @@ extension RedisBroker {
     }
 
     /// Takes the name off the list. It is in another hash slot than the rest, so a task may have come in between.
-    private func forget(_ keys: QueueKeys) async throws {
+    func forget(_ keys: QueueKeys) async throws(AsynqError) {
         _ = try await reply(RESPCommand("SREM", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
-        let rest = RESPCommand("EXISTS", keys.pending, keys.active, keys.scheduled, keys.groups)
+        let rest = RESPCommand(
+            "EXISTS",
+            keys.pending,
+            keys.active,
+            keys.scheduled,
+            keys.retry,
+            keys.archived,
+            keys.completed,
+            keys.groups,
+            keys.aggregationSets
+        )
         guard try await reply(rest, .key(keys.base)).int ?? 0 > 0 else { return }
         _ = try await reply(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
     }

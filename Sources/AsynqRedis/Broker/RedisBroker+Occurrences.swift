@@ -1,4 +1,5 @@
 public import Asynq
+internal import Logging
 internal import RedisClient
 
 #if canImport(FoundationEssentials)
@@ -52,6 +53,7 @@ extension RedisBroker {
             }
         }
         let replies = await scripts.run(requests)
+        var unused: Set<String> = []
         for piece in pieces {
             // Both must have been stored.
             let reply = replies[piece.naming].flatMap { _ in replies[piece.call] }
@@ -64,6 +66,23 @@ extension RedisBroker {
                     let message = item.occurrence.request.message
                     return Self.outcome(numbers[2 * position], numbers[2 * position + 1], message)
                 }
+            }
+        }
+        for piece in pieces where (try? replies[piece.naming].get().int) == 1 {
+            // Named for nothing: the queue may have been deleted, and is not to be there again.
+            let isUsed = piece.items.contains { item in
+                if case .success(.enqueued) = results[item.index] { true } else { false }
+            }
+            if !isUsed { unused.insert(piece.items[piece.items.startIndex].occurrence.request.message.queue) }
+        }
+        for queue in unused {
+            do {
+                try await forget(keys(queue))
+            } catch {
+                logger.warning(
+                    "an empty queue stays on the list",
+                    metadata: ["queue": "\(queue)", "error": "\(error)"]
+                )
             }
         }
         return results.map { $0 ?? .failure(AsynqError(.brokerFailure, "no answer for this occurrence")) }

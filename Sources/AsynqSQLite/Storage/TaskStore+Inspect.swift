@@ -39,7 +39,7 @@ extension TaskStore {
             memory += try weight(id, count.state) * Double(count.tasks)
         }
         snapshot.memoryUsage = Int(memory)
-        if snapshot.aggregating > 0 { snapshot.groups = try groups(id).count }
+        if snapshot.aggregating > 0 { snapshot.groups = try groups(Queue(id: id, name: name, isPaused: false)).count }
         let oldest = try Int64.fetchOne(
             try statement(
                 "SELECT pending_since FROM asynq_task WHERE queue = ? AND state = 2 ORDER BY position LIMIT 1"

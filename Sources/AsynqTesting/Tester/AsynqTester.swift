@@ -111,10 +111,14 @@ public final class AsynqTester: Sendable {
         let queues = configuration.queues.keys.sorted()
         let active = queues.flatMap { broker.tasks(in: .active, queue: $0) }
         let pending = queues.reduce(0) { $0 + broker.tasks(in: .pending, queue: $1).count }
+        let grouped = broker.read { all, _ in
+            all.queues.values.reduce(0) { $0 + $1.tasks.values.count { $0.state == .aggregating } }
+        }
         let types = Set(active.map(\.type)).sorted().joined(separator: ", ")
         throw UnmetExpectation(
             "not idle within \(patience): \(active.count) tasks are running"
-                + (active.isEmpty ? "" : " (\(types))") + ", \(pending) are pending. A task in a queue that the "
+                + (active.isEmpty ? "" : " (\(types))")
+                + ", \(pending) are pending, \(grouped) are in groups. A task in a queue that the "
                 + "configuration does not name is never run; a handler must not wait for real time"
         )
     }
