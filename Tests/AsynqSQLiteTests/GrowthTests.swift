@@ -115,23 +115,45 @@ struct GrowthTests {
                         payload: Array(repeating: 7, count: 100)
                     )
                 }
-                let before = try await pages(broker)
+                let before = try await pages(broker, [SQLITE_DBSTATUS_CACHE_HIT, SQLITE_DBSTATUS_CACHE_MISS])
                 let tasks = try await broker.take(100)
                 #expect(tasks.count == 100)
                 let done = await broker.finish(tasks.map { FinishRequest(task: $0, outcome: .done) })
                 #expect(done.allSatisfy { $0.isFinished })
                 await broker.put((0..<100).map { "new-\(backlog)-\($0)" }, payload: Array(repeating: 7, count: 100))
-                costs.append(try await pages(broker) - before)
+                let after = try await pages(broker, [SQLITE_DBSTATUS_CACHE_HIT, SQLITE_DBSTATUS_CACHE_MISS])
+                costs.append(after - before)
             }
             // The trees become one level deeper.
             #expect(costs[1] < costs[0] * 2, "\(costs)")
         }
     }
 
-    /// How often the writer has looked into a page so far.
-    private func pages(_ broker: SQLiteBroker) async throws -> Int {
+    /// Ids that are made at random would each be on a page of its own.
+    @Test func `the pages that the end of a task writes do not grow with the backlog`() async throws {
+        try await folder.withBroker { broker in
+            let client = AsynqClient(broker)
+            var costs: [Int] = []
+            for backlog in [1000, 100_000] {
+                let waiting = try folder.ids().count
+                let tasks = (0..<1000).map { _ in AsynqTask("t") }
+                for _ in stride(from: waiting, to: backlog, by: 1000) {
+                    for result in await client.enqueue(batch: tasks) { _ = try result.get() }
+                }
+                let leased = try await broker.take(500)
+                let before = try await pages(broker, [SQLITE_DBSTATUS_CACHE_WRITE])
+                let done = await broker.finish(leased.map { FinishRequest(task: $0, outcome: .done) })
+                #expect(done.count == 500 && done.allSatisfy { $0.isFinished })
+                costs.append(try await pages(broker, [SQLITE_DBSTATUS_CACHE_WRITE]) - before)
+            }
+            #expect(costs[0] > 0 && costs[1] < costs[0] * 2, "\(costs)")
+        }
+    }
+
+    /// What the writer's counters of pages say in all.
+    private func pages(_ broker: SQLiteBroker, _ counters: [Int32]) async throws -> Int {
         try await broker.file.writer.writeWithoutTransaction { db in
-            try [SQLITE_DBSTATUS_CACHE_HIT, SQLITE_DBSTATUS_CACHE_MISS].reduce(0) { sum, counter in
+            try counters.reduce(0) { sum, counter in
                 var (current, highest): (Int32, Int32) = (0, 0)
                 let code = sqlite3_db_status(db.sqliteConnection, counter, &current, &highest, 0)
                 guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }

@@ -6,12 +6,18 @@ import Testing
 
 /// Whatever a queue, an id, a type, a header, an error or a payload holds comes back as it was.
 struct OddTextTests {
+    /// One of them, which is named by its beginning.
+    struct OddText: CustomTestStringConvertible, Sendable {
+        let text: String
+        var testDescription: String { String(text.debugDescription.prefix(40)) }
+    }
+
     static let texts = [
         "\0", "in\0side", "\u{1}", "🐇", "🏳️‍🌈 Ω", "quo'te", "dou\"ble", "'; DROP TABLE asynq_task; --", "%_*?[a]", "{}",
         "a:b",
         "line\nbreak\r\ttab", "back\\slash", "é", "e\u{301}", "123", "1e5", "0x10", "NULL", "\u{FEFF}bom", "\u{10FFFF}",
         String(repeating: "long", count: 10_000),
-    ]
+    ].map(OddText.init)
 
     private let folder: TemporaryFolder
 
@@ -21,7 +27,8 @@ struct OddTextTests {
     private func same(_ one: String, _ other: String) -> Bool { Array(one.utf8) == Array(other.utf8) }
 
     @Test(arguments: texts)
-    func `odd texts go through every transition unchanged`(text: String) async throws {
+    func `odd texts go through every transition unchanged`(odd: OddText) async throws {
+        let text = odd.text
         try await folder.withBroker { broker in
             let client = AsynqClient(broker)
             let task = AsynqTask(
@@ -61,7 +68,8 @@ struct OddTextTests {
     }
 
     @Test(arguments: texts)
-    func `a group keeps its name`(text: String) async throws {
+    func `a group keeps its name`(odd: OddText) async throws {
+        let text = odd.text
         try await folder.withBroker { broker in
             try await AsynqClient(broker).enqueue(AsynqTask("t"), .group(text))
             let outside = try folder.connection()

@@ -13,4 +13,14 @@ import Testing
     @Test func `ids do not repeat`() {
         #expect(Set((0..<10_000).map { _ in TaskID.random() }).count == 10_000)
     }
+
+    @Test func `an id of the time is a UUID of version 7, and ids of later milliseconds are greater`() throws {
+        let ids = (0..<2000).map { TaskID.timeOrdered(milliseconds: 1_800_000_000_000 + $0) }
+        for id in ids {
+            #expect(id.wholeMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/) != nil)
+        }
+        #expect(ids == ids.sorted())
+        #expect(try #require(ids.first).hasPrefix("01a3185c-5000-7"))
+        #expect(Set((0..<10_000).map { _ in TaskID.timeOrdered(milliseconds: 1) }).count == 10_000)
+    }
 }

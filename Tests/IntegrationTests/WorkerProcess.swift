@@ -5,8 +5,9 @@ import TestSupport
 /// A TestWorker that runs, or another program of the tests.
 final class WorkerProcess: Sendable {
     let lines = Recorder<String>()
-    private let process: Mutex<Process>
-    let identifier: Int32
+    private let process: ChildProcess
+    /// Closed when nobody holds it, and then the process could not write.
+    private let output = Pipe()
 
     convenience init(_ uri: String, queue: String, concurrency: Int, shutdownMilliseconds: Int = 8000) throws {
         try self.init([uri, queue, "\(concurrency)", "\(shutdownMilliseconds)"])
@@ -18,14 +19,11 @@ final class WorkerProcess: Sendable {
     }
 
     init(_ program: String, _ arguments: [String]) throws {
-        let process = Process()
         // Beside the tests: both are products of this package.
         let folder = Bundle.main.bundleURL.pathExtension == "xctest" ? Bundle.main.bundleURL : Bundle.main.executableURL
-        process.executableURL = folder?.deletingLastPathComponent().appendingPathComponent(program)
-        process.arguments = arguments
-        process.standardError = FileHandle.nullDevice
-        let output = Pipe()
-        process.standardOutput = output
+        guard let path = folder?.deletingLastPathComponent().appendingPathComponent(program).path else {
+            throw ChildProcess.StartFailure(description: "\(program) is not beside the tests")
+        }
         let rest = Mutex("")
         let lines = lines
         output.fileHandleForReading.readabilityHandler = { handle in
@@ -44,19 +42,19 @@ final class WorkerProcess: Sendable {
             }
             for line in complete { lines.add(line) }
         }
-        try process.run()
-        identifier = process.processIdentifier
-        self.process = Mutex(process)
+        process = try ChildProcess(path, arguments, output: output.fileHandleForWriting)
+        // So that the pipe ends with the process.
+        try output.fileHandleForWriting.close()
     }
 
     deinit { signal(SIGKILL) }
 
-    func signal(_ number: Int32) { _ = kill(identifier, number) }
+    func signal(_ number: Int32) { process.signal(number) }
 
     /// Waits for its end. Returns its status.
     func wait() async throws -> Int32 {
-        try await eventually("the process ends") { process.withLock { !$0.isRunning } }
-        return process.withLock { $0.terminationStatus }
+        try await eventually("the process ends") { !process.isRunning }
+        return process.waitUntilExit()
     }
 
     /// The ids in lines such as `start ID`.

@@ -68,15 +68,8 @@ struct TLSTests {
         }
 
         private func openssl(_ arguments: String...) throws {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = ["openssl"] + arguments
-            process.currentDirectoryURL = folder
-            process.standardOutput = FileHandle.nullDevice
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else { throw NeverHappened(description: "openssl \(arguments)") }
+            let process = try ChildProcess("/bin/sh", ["-c", #"cd "$0" && exec openssl "$@""#, folder.path] + arguments)
+            guard process.waitUntilExit() == 0 else { throw NeverHappened(description: "openssl \(arguments)") }
         }
     }
 

@@ -25,8 +25,14 @@ package final class Recorder<Element: Sendable>: Sendable {
         for waiter in ready { waiter.continuation.resume() }
     }
 
-    /// Waits until there are so many.
-    package func wait(for count: Int) async {
+    /// Waits until there are so many. Ends the tests, and says where it waits, if they do not come within five minutes: what
+    /// waits for ever tells nobody why.
+    package func wait(for count: Int, file: StaticString = #file, line: UInt = #line) async {
+        let alarm = Task {
+            guard (try? await Task.sleep(for: .seconds(300))) != nil else { return }
+            fatalError("waits for \(count) in vain, there are \(self.count)", file: file, line: line)
+        }
+        defer { alarm.cancel() }
         await withCheckedContinuation { continuation in
             let isThere = state.withLock { state in
                 if state.elements.count >= count { return true }

@@ -11,7 +11,7 @@ package final class RedisServer: Sendable {
     package let port: Int
     package let folder: URL
     private let arguments: [String]
-    private let process = Mutex<Process?>(nil)
+    private let process = Mutex<ChildProcess?>(nil)
 
     private init(port: Int, folder: URL, arguments: [String]) {
         self.port = port
@@ -68,21 +68,18 @@ package final class RedisServer: Sendable {
         guard let path else {
             throw StartFailure(description: "redis-server is not installed: run `make setup`")
         }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.currentDirectoryURL = folder
-        process.arguments =
-            [
-                "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "",
-                "--dir", folder.path, "--enable-debug-command", "local",
-            ] + arguments
         let log = folder.appendingPathComponent("redis.log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         let output = try FileHandle(forWritingTo: log)
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        LiveProcesses.shared.add(process.processIdentifier)
+        let process = try ChildProcess(
+            path,
+            [
+                "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "",
+                "--dir", folder.path, "--enable-debug-command", "local",
+            ] + arguments,
+            output: output,
+            errors: output
+        )
         self.process.withLock { $0 = process }
         // It says so in its log when it takes connections, at the earliest.
         try await eventually("redis-server on port \(port) takes connections") {
@@ -102,11 +99,8 @@ package final class RedisServer: Sendable {
 
     private func end(_ signal: Int32) {
         guard let process = process.withLock({ $0.take() }) else { return }
-        if process.isRunning {
-            _ = Foundation.kill(process.processIdentifier, signal)
-            process.waitUntilExit()
-        }
-        LiveProcesses.shared.remove(process.processIdentifier)
+        process.signal(signal)
+        process.waitUntilExit()
     }
 
     /// What the server answers to a command, as redis-cli writes it into a pipe: one line a value.
@@ -135,23 +129,6 @@ package final class RedisServer: Sendable {
         }
         guard found else { throw StartFailure(description: "no free port: errno \(errno)") }
         return Int(UInt16(bigEndian: address.sin_port))
-    }
-}
-
-/// Kills what is left when the test process ends.
-final class LiveProcesses: Sendable {
-    static let shared = LiveProcesses()
-    private let identifiers = Mutex<Set<Int32>>([])
-
-    private init() {
-        atexit { LiveProcesses.shared.killAll() }
-    }
-
-    func add(_ identifier: Int32) { _ = identifiers.withLock { $0.insert(identifier) } }
-    func remove(_ identifier: Int32) { _ = identifiers.withLock { $0.remove(identifier) } }
-
-    private func killAll() {
-        for identifier in identifiers.withLock({ $0 }) { _ = Foundation.kill(identifier, SIGKILL) }
     }
 }
 

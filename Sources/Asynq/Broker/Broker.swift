@@ -9,6 +9,9 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     /// What this broker is, for logs, such as `redis://127.0.0.1:6379/0`. Without secrets.
     var name: String { get }
 
+    /// How the ids of tasks that were given none are made. ``TaskIDScheme/random`` unless a broker says otherwise.
+    var taskIDScheme: TaskIDScheme { get }
+
     /// Establishes that the broker can be reached and is fit for use.
     ///
     /// - Throws: ``AsynqError`` that says what is wrong and with which host.
@@ -69,4 +72,8 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     ///   - queues: those that the server serves.
     ///   - onSignal: called from any thread; must return at once.
     func makeWatch(queues: [String], onSignal: @escaping @Sendable (BrokerSignal) -> Void) -> any BrokerWatch
+}
+
+extension Broker {
+    public var taskIDScheme: TaskIDScheme { .random }
 }

@@ -71,7 +71,7 @@ public struct AsynqClient: Sendable {
         positions.reserveCapacity(tasks.count)
         for (position, task) in tasks.enumerated() {
             do throws(AsynqError) {
-                requests.append(try EnqueueRequest(task, options: options))
+                requests.append(try EnqueueRequest(task, options: options, ids: broker.taskIDScheme))
                 positions.append(position)
             } catch {
                 results[position] = .failure(error)
@@ -87,7 +87,7 @@ public struct AsynqClient: Sendable {
     }
 
     private func enqueue(_ task: AsynqTask, options: [TaskOption]) async throws -> TaskInfo {
-        var requests = [try EnqueueRequest(task, options: options)]
+        var requests = [try EnqueueRequest(task, options: options, ids: broker.taskIDScheme)]
         guard let result = await store(&requests).first else {
             throw AsynqError(.brokerFailure, "the broker gave no answer for this task")
         }

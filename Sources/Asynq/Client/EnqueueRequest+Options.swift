@@ -13,7 +13,13 @@ extension EnqueueRequest {
     private static let longest = Duration.seconds(1 << 42)
 
     /// Applies the task's options, then those given at enqueue (spec 2, "Task and options").
-    package init(_ task: AsynqTask, options: [TaskOption] = []) throws(AsynqError) {
+    ///
+    /// - Parameter ids: how an id is made if the task has none.
+    package init(
+        _ task: AsynqTask,
+        options: [TaskOption] = [],
+        ids: TaskIDScheme = .random
+    ) throws(AsynqError) {
         guard !task.type.isBlank else {
             throw AsynqError(.invalidArgument, "the task's type is blank: give it a name such as \"email:welcome\"")
         }
@@ -25,7 +31,7 @@ extension EnqueueRequest {
         for option in task.options { try request.apply(option, timeout: &timeout) }
         for option in options { try request.apply(option, timeout: &timeout) }
         request.message.timeout = timeout ?? (request.message.deadline == 0 ? Self.defaultTimeout : 0)
-        if request.message.id.isEmpty { request.message.id = TaskID.random() }
+        if request.message.id.isEmpty { request.message.id = TaskID.make(ids) }
         self = request
     }
 

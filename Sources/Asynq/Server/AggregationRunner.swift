@@ -115,7 +115,7 @@ struct AggregationRunner: Sendable {
     private func request(_ task: AsynqTask, _ group: GroupReference) throws(AsynqError) -> EnqueueRequest {
         let request: EnqueueRequest
         do {
-            request = try EnqueueRequest(task, options: [.queue(group.queue)])
+            request = try EnqueueRequest(task, options: [.queue(group.queue)], ids: broker.taskIDScheme)
         } catch {
             throw AsynqError(error.code, "what the aggregator returned cannot be enqueued: \(error.message)")
         }

@@ -1,10 +1,48 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// How the ids of tasks that were given none are made: see ``Broker/taskIDScheme``.
+public enum TaskIDScheme: Sendable {
+    /// UUIDs of version 4: random. As Go's clients make them (spec 2, "Task and options").
+    case random
+
+    /// UUIDs of version 7: the time in milliseconds, and then random. Those of one time lie together in an index, so that
+    /// a store that keeps its index on a disk writes few places of it and not one for each task.
+    case timeOrdered
+}
+
 /// Makes the ids of tasks that were given none.
 package enum TaskID {
+    package static func make(_ scheme: TaskIDScheme) -> String {
+        switch scheme {
+        case .random: random()
+        case .timeOrdered: timeOrdered()
+        }
+    }
+
     /// A new random UUID (version 4), in lower case.
     package static func random() -> String {
         var generator = SystemRandomNumberGenerator()
-        let high = generator.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x0000_0000_0000_4000
-        let low = generator.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+        return text(high: generator.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000, low: generator.next())
+    }
+
+    /// A new UUID of the time (version 7), in lower case.
+    ///
+    /// - Parameter milliseconds: Unix time.
+    package static func timeOrdered(
+        milliseconds: Int64 = Int64(Date().timeIntervalSince1970 * 1000)
+    ) -> String {
+        var generator = SystemRandomNumberGenerator()
+        let time = UInt64(truncatingIfNeeded: milliseconds) << 16
+        return text(high: time | generator.next() & 0x0FFF | 0x7000, low: generator.next())
+    }
+
+    /// Sets the variant, which all versions have in common.
+    private static func text(high: UInt64, low: UInt64) -> String {
+        let low = low & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
         return String(unsafeUninitializedCapacity: 36) { text in
             var position = 0
             for (index, word) in [high, low].enumerated() {

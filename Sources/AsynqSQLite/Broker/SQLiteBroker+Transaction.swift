@@ -37,7 +37,7 @@ extension SQLiteBroker {
     }
 
     private func enqueue(_ task: AsynqTask, options: [TaskOption], in db: Database) throws -> TaskInfo {
-        let request = try EnqueueRequest(task, options: options)
+        let request = try EnqueueRequest(task, options: options, ids: taskIDScheme)
         guard db.isInsideTransaction else {
             throw AsynqError(.invalidArgument, "there is no transaction: enqueue within write { db in … }")
         }

@@ -33,6 +33,10 @@ public final class SQLiteBroker: Broker {
     /// `sqlite:` and the path.
     public let name: String
 
+    /// ``TaskIDScheme/timeOrdered``: tasks come and go about in the order of their ids, so that what changes in the index of
+    /// ids lies together, however many tasks wait.
+    public var taskIDScheme: TaskIDScheme { .timeOrdered }
+
     /// Opens the file, and makes it if there is none. Tables are made or brought up to date; their names begin with `asynq_`,
     /// so that the file may be an application's own database.
     ///
