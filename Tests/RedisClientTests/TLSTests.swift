@@ -68,7 +68,8 @@ struct TLSTests {
         }
 
         private func openssl(_ arguments: String...) throws {
-            let process = try ChildProcess("/bin/sh", ["-c", #"cd "$0" && exec openssl "$@""#, folder.path] + arguments)
+            let command = #"cd "$0" && exec openssl "$@""#
+            let process = try ChildProcess("/bin/sh", ["-c", command, folder.path] + arguments)
             guard process.waitUntilExit() == 0 else { throw NeverHappened(description: "openssl \(arguments)") }
         }
     }
