@@ -17,7 +17,7 @@ import Foundation
 /// ```
 ///
 /// What producers and workers do at the same moment shares transactions. A worker in the same process starts a task at
-/// once, one in another process within about 10 ms. To enqueue in a transaction of your own see
+/// once, one in another process within about 15 ms. To enqueue in a transaction of your own see
 /// ``enqueue(_:_:in:)-(AsynqTask,_,_)``.
 ///
 /// The file must be on a local disk: SQLite's locks do not work on network file systems.

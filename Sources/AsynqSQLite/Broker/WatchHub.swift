@@ -25,8 +25,9 @@ final class WatchHub: Sendable {
         var lastCancellation: Int64 = 0
     }
 
-    /// Microseconds. A look takes some tens of them, so a hundred a second are less than a hundredth of a core.
-    private static let interval: UInt32 = 10_000
+    /// Microseconds. A look takes about a hundred of them with the change of threads, so seventy a second are less than a
+    /// hundredth of a core.
+    private static let interval: UInt32 = 14_000
 
     private let file: SQLiteFile
     private let logger: Logger
