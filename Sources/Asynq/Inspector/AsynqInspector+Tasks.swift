@@ -20,11 +20,9 @@ extension AsynqInspector {
         page: Int = 1,
         pageSize: Int = 30
     ) async throws -> TaskPage {
-        guard page >= 1 else { throw AsynqError(.invalidArgument, "page \(page): pages are counted from 1") }
-        guard pageSize >= 1 else { throw AsynqError(.invalidArgument, "a page of \(pageSize) tasks: use at least 1") }
-        let (before, isTooFar) = (page - 1).multipliedReportingOverflow(by: pageSize)
+        let before = try Self.offset(page: page, size: pageSize, of: "tasks")
         async let isKnown = broker.hasQueue(queue)
-        async let listing = list(state, queue, group, offset: isTooFar ? .max : before, limit: pageSize)
+        async let listing = list(state, queue, group, offset: before, limit: pageSize)
         guard try await isKnown else { throw AsynqError.queueNotFound(queue) }
         return TaskPage(page: page, pageSize: pageSize, try await listing)
     }

@@ -94,6 +94,41 @@ extension BrokerConformance {
             let newest = try await broker.enqueueEvents(ofEntry: "e", offset: 0, limit: 5000)
             try expectEqual(newest, (110..<1110).reversed().map { event("e", $0) }, "the newest 1000")
         },
+        Rule("an inspector lists entries by their next time, and pages through the history of each") { subject in
+            let start = Int64(try await subject.fixture.now().timeIntervalSince1970)
+            func entry(_ id: String, in seconds: Int64?) -> SchedulerEntry {
+                let next = seconds.map { Date(timeIntervalSince1970: Double(start + $0)) }
+                return SchedulerEntry(id: id, spec: "@daily", taskType: "t", payload: [1], nextEnqueueAt: next)
+            }
+            let (a, b, c, d) = (entry("a", in: nil), entry("b", in: 90), entry("c", in: 60), entry("d", in: 60))
+            try await subject.broker.writeSchedulerEntries([a, b], of: "host:1:a", ttl: .seconds(20))
+            try await subject.broker.writeSchedulerEntries([d, c], of: "host:1:b", ttl: .seconds(20))
+            let inspector = AsynqInspector(subject.broker)
+            try expectEqual(try await inspector.schedulerEntries(), [c, d, b, a], "entries")
+            let events = (0..<7).map { number in
+                SchedulerEnqueueEvent(
+                    entryID: "c",
+                    taskID: "task-\(number)",
+                    enqueuedAt: Date(timeIntervalSince1970: Double(start - number))
+                )
+            }
+            try await subject.broker.recordEnqueueEvents(events)
+            for (page, expected) in [(1, events[0..<3]), (2, events[3..<6]), (3, events[6...]), (4, [])] {
+                let found = try await inspector.enqueueEvents(ofEntry: "c", page: page, pageSize: 3)
+                try expectEqual(found, Array(expected), "page \(page)")
+            }
+            try expectEqual(try await inspector.enqueueEvents(ofEntry: "c"), events, "all")
+            try expectEqual(try await inspector.enqueueEvents(ofEntry: "c", page: .max), [], "a page far away")
+            try expectEqual(try await inspector.enqueueEvents(ofEntry: "x"), [], "an entry that is not known")
+            for (page, size) in [(0, 30), (-1, 30), (1, 0), (1, -5)] {
+                do {
+                    _ = try await inspector.enqueueEvents(ofEntry: "c", page: page, pageSize: size)
+                    throw BrokenRule("page \(page) of \(size) was accepted", #line)
+                } catch let error as AsynqError {
+                    try expectEqual(error.code, .invalidArgument, "page \(page) of \(size)")
+                }
+            }
+        },
         Rule("a broker that was shut down refuses schedulers too") { subject in
             let other = try await subject.fixture.anotherBroker()
             await other.shutdown()
