@@ -1,5 +1,6 @@
 import ArgumentParser
 import Asynq
+import Synchronization
 
 /// What inspectors cost: the figures of many queues, pages of long lists, and operations on all tasks of a state.
 struct Inspect: AsyncParsableCommand {
@@ -36,7 +37,7 @@ struct Inspect: AsyncParsableCommand {
         let left = n - ids.count
         try await schedule(left, queue, broker)
         try await report("run all scheduled", tasks: left, runs: 1) {
-            _ = try await inspector.runAll(.scheduled, queue: queue)
+            try await whileServing(broker) { _ = try await inspector.runAll(.scheduled, queue: queue) }
         }
         try await report("archive all pending", tasks: 2 * left, runs: 1) {
             _ = try await inspector.archiveAll(.pending, queue: queue)
@@ -56,6 +57,36 @@ struct Inspect: AsyncParsableCommand {
             let size = min(left, 10_000)
             for result in await client.enqueue(batch: Array(repeating: task, count: size)) { _ = try result.get() }
             left -= size
+        }
+    }
+
+    /// Prints how soon an idle server, on another queue, starts tasks meanwhile.
+    private func whileServing(_ broker: any Broker, _ body: @Sendable () async throws -> Void) async throws {
+        let queue = newQueue()
+        let client = AsynqClient(broker)
+        let task = AsynqTask("bench:noop", payload: target.payload, .queue(queue))
+        try await withServer(broker, queue, 10) { starts in
+            let isOver = Mutex(false)
+            var waits: [Double] = []
+            async let work: Void = {
+                defer { isOver.withLock { $0 = true } }
+                try await body()
+            }()
+            while !isOver.withLock({ $0 }) {
+                try await Task.sleep(for: .milliseconds(5))
+                try await client.enqueue(task)
+                let enqueued = ContinuousClock.now
+                guard let start = await starts.next() else { break }
+                waits.append(max(0, (start.instant - enqueued).seconds * 1000))
+            }
+            try await work
+            waits.sort()
+            var report = Report("inspect: pick-up meanwhile")
+            report.add("tasks", waits.count)
+            report.add("p50_ms", waits[waits.count / 2])
+            report.add("p99_ms", waits[waits.count * 99 / 100])
+            report.add("max_ms", waits.last ?? .nan)
+            report.print()
         }
     }
 

@@ -111,6 +111,9 @@ final class SchedulerEngine: Sendable {
 
     /// Enqueues what is due for as long as this scheduler is at work.
     private func enqueueDue() async {
+        // What has been enqueued is written down when no run waits any more: histories may be late, runs may not.
+        var events: [SchedulerEnqueueEvent] = []
+        defer { recorder.add(events) }
         while !Task.isCancelled {
             // Read first: the clock may move between this and the sleep.
             let start = clock.now()
@@ -120,6 +123,10 @@ final class SchedulerEngine: Sendable {
             }
             let turn = state.withLock { $0.table.turn(now: now / 1000, limit: Self.batch) }
             report(turn.dropped)
+            if turn.due.count < Self.batch {
+                recorder.add(events)
+                events = []
+            }
             if turn.unread.isEmpty && turn.due.isEmpty {
                 // Not for ever: a sleep has a longest length.
                 let wait = turn.nextAt.map { min(Self.longestSleep, max(0, $0.multipliedClamped(by: 1000) - now)) }
@@ -127,7 +134,7 @@ final class SchedulerEngine: Sendable {
                 continue
             }
             await read(turn.unread)
-            await enqueue(turn.due)
+            events += await enqueue(turn.due)
         }
     }
 
@@ -161,8 +168,9 @@ final class SchedulerEngine: Sendable {
         }
     }
 
-    private func enqueue(_ due: [ScheduleTable.Due]) async {
-        guard !due.isEmpty else { return }
+    /// - Returns: what the histories are to say of it.
+    private func enqueue(_ due: [ScheduleTable.Due]) async -> [SchedulerEnqueueEvent] {
+        guard !due.isEmpty else { return [] }
         let occurrences = due.map { $0.ticket.entry.occurrence(at: $0.time) }
         if let hook = configuration.preEnqueue {
             for (item, occurrence) in zip(due, occurrences) where !item.isRepeated {
@@ -205,7 +213,6 @@ final class SchedulerEngine: Sendable {
                 }
             }
         }
-        recorder.add(events)
         if let failed {
             logger.error(
                 "cannot enqueue periodic tasks; trying again",
@@ -213,6 +220,7 @@ final class SchedulerEngine: Sendable {
             )
         }
         for (run, result) in reports { report(run, result) }
+        return events
     }
 
     /// What an answer means for a run.
