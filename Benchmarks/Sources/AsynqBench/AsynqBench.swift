@@ -11,7 +11,8 @@ struct AsynqBench: AsyncParsableCommand {
         abstract: "Measures swift-asynq. Each run prints one JSON line.",
         discussion: "Writes to queues of its own, named bench-…. Use a Redis or a file that nobody needs.",
         subcommands: [
-            Enqueue.self, Process.self, Latency.self, Due.self, Groups.self, Growth.self, Inspect.self, Schedule.self,
+            Enqueue.self, Process.self, Through.self, Latency.self, Due.self, Groups.self, Growth.self, Inspect.self,
+            Schedule.self,
             Idle.self, RawSQLite.self,
         ]
     )

@@ -14,6 +14,9 @@ struct Enqueue: AsyncParsableCommand {
     @Option(help: "Tasks in each call.")
     var batch = 1
 
+    @Flag(help: "The callers run where the connection lives.")
+    var onConnection = false
+
     @Option(help: "Leave the tasks on this queue.")
     var queue: String?
 
@@ -23,10 +26,11 @@ struct Enqueue: AsyncParsableCommand {
         let client = AsynqClient(broker)
         let task = AsynqTask("bench:noop", payload: target.payload, .queue(queue ?? newQueue()))
         let (n, c, batch) = (n, c, batch)
+        let executor = onConnection ? client.taskExecutor : nil
         let duration = try await ContinuousClock().measure {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<c {
-                    group.addTask {
+                    group.addTask(executorPreference: executor) {
                         var left = n / c + (caller < n % c ? 1 : 0)
                         if batch == 1 {
                             for _ in 0..<left { try await client.enqueue(task) }

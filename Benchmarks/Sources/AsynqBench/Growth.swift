@@ -41,7 +41,7 @@ struct Growth: AsyncParsableCommand {
         while done < n {
             try Process.fill(backlog, queue, target)
             let round = min(backlog, n - done)
-            total += try await work(round, queue: queue, concurrency: concurrency, broker)
+            total += try await work(round, queues: [queue], concurrency: concurrency, [broker])
             done += round
             if round < backlog { break }
         }

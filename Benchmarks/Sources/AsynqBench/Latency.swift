@@ -13,6 +13,12 @@ struct Latency: AsyncParsableCommand {
     @Option(help: "Milliseconds between a task and the next.")
     var gap = 20
 
+    @Option(help: "Queues that the server serves; the tasks go on one of them.")
+    var queues = 1
+
+    @Option(help: "Servers that serve the same queues, each with a connection of its own.")
+    var servers = 1
+
     @Flag(help: "Enqueue through the server's own broker, not through another as another process would.")
     var shared = false
 
@@ -20,15 +26,20 @@ struct Latency: AsyncParsableCommand {
         let broker = try target.makeBroker()
         let queue = newQueue()
         let (started, report) = AsyncStream<ContinuousClock.Instant>.makeStream()
-        var configuration = AsynqServer.Configuration(concurrency: 10, queues: [queue: 1])
+        let priorities = Dictionary(
+            uniqueKeysWithValues: (1..<max(1, queues)).map { ("\(queue)-\($0)", 1) } + [(queue, 1)]
+        )
+        var configuration = AsynqServer.Configuration(concurrency: 10, queues: priorities)
         configuration.logger.logLevel = .error
         let handler = ClosureHandler { _, _ in report.yield(.now) }
-        let server = AsynqServer(broker, handler: handler, configuration: configuration)
+        var brokers = [broker]
+        for _ in 1..<max(1, servers) { brokers.append(try target.makeBroker()) }
+        let all = brokers.map { AsynqServer($0, handler: handler, configuration: configuration) }
         let producer = shared ? broker : try target.makeBroker()
         let client = AsynqClient(producer)
         var waits: [Double] = []
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.run() }
+            for server in all { group.addTask { try await server.run() } }
             var starts = started.makeAsyncIterator()
             // The first ones warm up.
             for turn in -10..<n {
@@ -38,7 +49,7 @@ struct Latency: AsyncParsableCommand {
                 guard let start = await starts.next() else { break }
                 if turn >= 0 { waits.append(max(0, (start - enqueued).seconds * 1000)) }
             }
-            server.shutdown()
+            for server in all { server.shutdown() }
             try await group.waitForAll()
         }
         waits.sort()
@@ -46,12 +57,14 @@ struct Latency: AsyncParsableCommand {
         var line = Report("latency")
         line.add("tasks", waits.count)
         line.add("gap_ms", gap)
+        line.add("queues", queues)
+        line.add("servers", servers)
         line.add("p50_ms", percentile(0.5))
         line.add("p90_ms", percentile(0.9))
         line.add("p99_ms", percentile(0.99))
         line.add("max_ms", waits.last ?? 0)
         line.print()
         if !shared { await producer.shutdown() }
-        await broker.shutdown()
+        for broker in brokers { await broker.shutdown() }
     }
 }

@@ -15,20 +15,32 @@ struct Process: AsyncParsableCommand {
     @Option(help: "Handlers at once.")
     var concurrency = 10
 
+    @Option(help: "Queues that the tasks are on, the same number on each.")
+    var queues = 1
+
+    @Option(help: "Servers in this process, each with a connection of its own and a share of the handlers.")
+    var servers = 1
+
     func run() async throws {
-        let queue = newQueue()
-        try Self.fill(n, queue, target)
-        let broker = try target.makeBroker()
-        try await broker.connect()
+        let names = (0..<max(1, queues)).map { _ in newQueue() }
+        for (index, name) in names.enumerated() {
+            try Self.fill(n * (index + 1) / names.count - n * index / names.count, name, target)
+        }
+        let brokers = try (0..<max(1, servers)).map { _ in try target.makeBroker() }
+        for broker in brokers { try await broker.connect() }
         let cpu = Report.cpuSeconds
-        let duration = try await work(n, queue: queue, concurrency: concurrency, broker)
+        let share = max(1, concurrency / brokers.count)
+        let duration = try await work(n, queues: names, concurrency: share, brokers)
         var report = Report("process")
         report.add("concurrency", concurrency)
+        report.add("queues", names.count)
+        report.add("servers", brokers.count)
         report.add("payload_bytes", target.payloadBytes)
         report.add(tasks: n, in: duration)
         report.add("cpu_seconds_per_100k", (Report.cpuSeconds - cpu) / Double(n) * 100_000)
+        report.add("mib_per_second", Double(n * target.payloadBytes) / 1_048_576 / duration.seconds, digits: 1)
         report.print()
-        await broker.shutdown()
+        for broker in brokers { await broker.shutdown() }
     }
 
     static func fill(_ count: Int, _ queue: String, _ target: Target) throws {
@@ -46,24 +58,22 @@ struct Process: AsyncParsableCommand {
     }
 }
 
-/// Runs a server until so many handlers have ended. Returns how long that took.
-func work(_ count: Int, queue: String, concurrency: Int, _ broker: any Broker) async throws -> Duration {
+/// Runs a server on each broker until so many handlers have ended in all. Returns how long that took.
+func work(_ count: Int, queues: [String], concurrency: Int, _ brokers: [any Broker]) async throws -> Duration {
     let (finished, report) = AsyncStream<Void>.makeStream()
     let counter = Counter(count) { report.finish() }
-    var configuration = AsynqServer.Configuration(concurrency: concurrency, queues: [queue: 1])
+    let priorities = Dictionary(uniqueKeysWithValues: queues.map { ($0, 1) })
+    var configuration = AsynqServer.Configuration(concurrency: concurrency, queues: priorities)
     configuration.logger.logLevel = .error
-    let server = AsynqServer(
-        broker,
-        handler: ClosureHandler { _, _ in counter.increment() },
-        configuration: configuration
-    )
+    let handler = ClosureHandler { _, _ in counter.increment() }
+    let servers = brokers.map { AsynqServer($0, handler: handler, configuration: configuration) }
     let clock = ContinuousClock()
     let start = clock.now
     return try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await server.run() }
+        for server in servers { group.addTask { try await server.run() } }
         for await _ in finished {}
         let duration = clock.now - start
-        server.shutdown()
+        for server in servers { server.shutdown() }
         try await group.waitForAll()
         return duration
     }

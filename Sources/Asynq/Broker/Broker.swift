@@ -12,6 +12,10 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     /// How the ids of tasks that were given none are made. ``TaskIDScheme/random`` unless a broker says otherwise.
     var taskIDScheme: TaskIDScheme { get }
 
+    /// Runs tasks where the broker's connection lives; `nil`, which it is unless a broker says otherwise, if there is no such
+    /// place.
+    var taskExecutor: (any TaskExecutor)? { get }
+
     /// Establishes that the broker can be reached and is fit for use.
     ///
     /// - Throws: ``AsynqError`` that says what is wrong and with which host.
@@ -76,4 +80,5 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
 
 extension Broker {
     public var taskIDScheme: TaskIDScheme { .random }
+    public var taskExecutor: (any TaskExecutor)? { nil }
 }

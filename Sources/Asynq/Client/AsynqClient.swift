@@ -39,6 +39,19 @@ public struct AsynqClient: Sendable {
         tracer = configuration.tracer
     }
 
+    /// Runs tasks where the connection to the broker lives. A loop that enqueues one task after the other changes threads
+    /// twice for each; it need not when it runs there, and is about twice as fast:
+    ///
+    /// ```swift
+    /// try await withTaskExecutorPreference(client.taskExecutor) {
+    ///     for user in users { try await client.enqueue(WelcomeEmail(userID: user)) }
+    /// }
+    /// ```
+    ///
+    /// What runs there must neither block nor compute for long: the replies to all others wait meanwhile. `nil`, which
+    /// changes nothing, if the broker has no such place.
+    public var taskExecutor: (any TaskExecutor)? { broker.taskExecutor }
+
     /// Enqueues a task. When this returns, the broker has stored it.
     ///
     /// - Returns: the task as it was stored.

@@ -23,6 +23,9 @@ public final class RedisBroker: Broker {
     /// Without secrets.
     public let name: String
 
+    /// The event loop of the connection; with several connections, that of the first.
+    public var taskExecutor: (any TaskExecutor)? { redis.taskExecutor }
+
     /// - Parameters:
     ///   - uri: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` for TLS, `redis-socket://[:password@]path[?db=n]`,
     ///     or `host:port` (spec 2, "Connection").

@@ -25,7 +25,7 @@ local function sweep(active, taken, size, is_right)
       kept[kept_count] = id
     end
   end
-  if kept_count > 4 * (length - kept_count) + 64 then
+  if kept_count > 16 * (length - kept_count) + 64 then
     return 0
   end
   for i = 1, length do
@@ -48,28 +48,36 @@ end
 -- the right, those just taken at the left. Tasks that end together were mostly taken together, and lie together.
 local function leave_active(active, lease, ids, expired_before)
   local scores = call('ZMSCORE', lease, unpack(ids))
-  local n, taken, wanted, done, first = #ids, {}, 0, 0, nil
+  local n, taken, wanted, done = #ids, {}, 0, 0
   for i = 1, n do
     local score = scores[i]
     if score and (expired_before == 0 or tonumber(score) <= expired_before) and taken[ids[i]] == nil then
       taken[ids[i]] = false
       wanted = wanted + 1
-      first = first or ids[i]
     end
   end
-  local length, is_right = call('LLEN', active), true
-  if wanted >= 8 then
-    local far = distance(active, first, length, wanted, true)
-    if far then
-      -- The first to end is as a rule the oldest: the others lie before it.
-      done = sweep(active, taken, far + wanted + 64, true)
-    else
-      is_right = false
-      far = distance(active, first, length, wanted, false)
-      if far then
-        done = sweep(active, taken, far + 64, false)
-      end
+  local length, is_right, next = call('LLEN', active), true, 1
+  -- In a short list single ids are found as fast.
+  local few = length > reach and 3 or 8
+  for _ = 1, 3 do
+    while next <= n and taken[ids[next]] ~= false do
+      next = next + 1
     end
+    if wanted - done < few then
+      break
+    end
+    -- The first to end is as a rule the oldest: the others lie before it.
+    local far = distance(active, ids[next], length, wanted, is_right)
+    if not far then
+      is_right = not is_right
+      far = distance(active, ids[next], length, wanted, is_right)
+    end
+    local swept = far and sweep(active, taken, far + 64 + (is_right and wanted or 0), is_right) or 0
+    if swept == 0 then
+      break
+    end
+    done = done + swept
+    length = length - swept
   end
   if done < wanted then
     for i = 1, n do

@@ -20,6 +20,8 @@ package final class RedisLane: Sendable {
     private let eventLoop: any EventLoop
     private let outbox: Outbox
     private let core: NIOLoopBoundBox<LaneCore>
+    /// Runs tasks on the event loop of the connection.
+    let taskExecutor: any TaskExecutor
 
     /// - Parameters:
     ///   - onPush: called on the event loop for what the server sends unasked.
@@ -32,6 +34,7 @@ package final class RedisLane: Sendable {
         onState: (@Sendable (ConnectionState) -> Void)? = nil
     ) {
         eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        taskExecutor = EventLoopExecutor(eventLoop)
         outbox = Outbox(limit: configuration.maxInFlight)
         let core = LaneCore(
             configuration: configuration,

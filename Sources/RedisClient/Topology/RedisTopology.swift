@@ -23,6 +23,9 @@ package protocol RedisTopology: Sendable {
     /// turn, so that until then more can join.
     func inNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void)
 
+    /// Runs tasks on an event loop that carries commands; `nil` if no one loop carries most of them.
+    var taskExecutor: (any TaskExecutor)? { get }
+
     /// A connection of its own to the node of a route, for what the server sends unasked. To be opened by the caller.
     func makeListener(
         for route: RedisRoute,
@@ -40,6 +43,8 @@ package protocol RedisTopology: Sendable {
 }
 
 extension RedisTopology {
+    package var taskExecutor: (any TaskExecutor)? { nil }
+
     /// Sends commands together. Replies are in order; when the caller is cancelled, `cancelled` errors.
     package func execute(_ commands: [RESPCommand], to route: RedisRoute) async -> [Result<RESPValue, RedisError>] {
         let cancellation = RequestCancellation()

@@ -33,6 +33,8 @@ final class StandaloneTopology: RedisTopology {
         lanes[0].inNextTurn(body)
     }
 
+    var taskExecutor: (any TaskExecutor)? { lanes[0].taskExecutor }
+
     private var lane: RedisLane {
         guard lanes.count > 1 else { return lanes[0] }
         return lanes[turn.wrappingAdd(1, ordering: .relaxed).newValue & Int.max % lanes.count]
