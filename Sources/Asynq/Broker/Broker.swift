@@ -2,7 +2,8 @@
 ///
 /// Every operation takes and gives arrays, and each element stands for itself: it happens whole or not at all, and its
 /// result is true whatever became of its neighbours. Each transition is the one of spec 1, "Transitions". Times are
-/// the broker's own (spec 1, fault 15): a caller's clock only measures durations.
+/// the broker's own (spec 1, fault 15): a caller's clock only measures durations. With a limit of zero or less
+/// a call takes and moves nothing.
 ///
 /// An implementation must allow any number of concurrent calls from any number of processes.
 public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, SemaphoreBroker {

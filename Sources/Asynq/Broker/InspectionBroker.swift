@@ -13,7 +13,8 @@ public protocol InspectionBroker: Sendable {
     /// Figures of many queues at once, in the order of their names; `nil` where there is no such queue.
     func snapshots(of queues: [String]) async throws -> [QueueSnapshot?]
 
-    /// What was processed on each of the last `days` (1 to 90), today first; one list a queue, in their order.
+    /// What was processed on each of the last `days` (1 to 90, or the nearest), today first; one list a queue, in
+    /// their order.
     func history(of queues: [String], days: Int) async throws -> [[DailyCounts]]
 
     /// The groups of a queue that have tasks which wait to be aggregated, in no order.
@@ -55,7 +56,7 @@ public protocol InspectionBroker: Sendable {
     /// - Parameters:
     ///   - queue: its name.
     ///   - force: delete the tasks that it holds. Otherwise it must hold none.
-    ///   - limit: the most tasks that one call deletes.
+    ///   - limit: the most tasks that one call deletes; at least 1.
     /// - Throws: ``AsynqError`` with code `queueNotFound`; `queueNotEmpty` if it holds tasks, in any state, and `force` is
     ///   not set, or if it has active tasks whose lease has not ended.
     func deleteQueue(_ queue: String, force: Bool, limit: Int) async throws -> QueueDeletion

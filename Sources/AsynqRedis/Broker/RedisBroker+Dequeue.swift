@@ -107,7 +107,7 @@ extension RedisBroker {
             var call = ScriptCall.Builder(.expiredLeases, keys: [keys.lease, keys.active], argumentCount: 3)
             call.append(keys.taskPrefix)
             call.append(LeasedTask.recoveryGrace.components.seconds)
-            call.append(min(limit, Self.maxTasksPerScript))
+            call.append(min(max(limit, 0), Self.maxTasksPerScript))
             return (keys, ScriptRunner.Request(call.finish(), .key(keys.base)))
         }
         let replies = await scripts.run(calls.map(\.1))

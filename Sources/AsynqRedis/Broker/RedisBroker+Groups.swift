@@ -210,8 +210,9 @@ extension RedisBroker {
     }
 
     public func reclaimStaleAggregationSets(queues: [String], limit: Int) async throws -> Int {
+        guard limit > 0 else { return 0 }
         var count = 0
-        for queue in queues { count += try await putBack(keys(queue), limit: min(max(1, limit), 1000)).count }
+        for queue in queues { count += try await putBack(keys(queue), limit: min(limit, 1000)).count }
         return count
     }
 

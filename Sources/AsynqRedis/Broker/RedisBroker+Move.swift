@@ -53,10 +53,13 @@ extension RedisBroker {
     }
 
     public func moveSome(_ selection: TaskSelection, _ move: TaskMove, limit: Int) async throws -> MoveBatch {
+        guard limit > 0 else {
+            return MoveBatch(moved: 0, remaining: try await tasks(selection, offset: 0, limit: 0).total)
+        }
         let keys = keys(selection.queue)
         var call = moveCall(.moveSome, move, keys, source: keys.source(selection), argumentCount: 3)
         call.append(selection.state.rawValue)
-        call.append(min(max(limit, 1), Self.maxTasksPerScript))
+        call.append(min(limit, Self.maxTasksPerScript))
         call.append(selection.group ?? "")
         guard let numbers = try await reply(call.finish(), keys).array?.compactMap(\.int), numbers.count == 2 else {
             throw AsynqError(.brokerFailure, "unexpected reply to a move of \(selection.state.rawValue) tasks")

@@ -38,7 +38,8 @@ extension RedisBroker {
             )
             call.append(keys.taskPrefix)
             call.append(keys.groupPrefix)
-            call.append(min(limit, Self.maxTasksPerScript))
+            // Less than none would be all.
+            call.append(min(max(limit, 0), Self.maxTasksPerScript))
             return ScriptRunner.Request(call.finish(), .key(keys.base))
         }
         var result = ForwardResult(moved: 0, nextDueIn: nil)
@@ -58,7 +59,7 @@ extension RedisBroker {
         let keys = keys(queue)
         var call = ScriptCall.Builder(.deleteExpiredCompleted, keys: [keys.completed], argumentCount: 2)
         call.append(keys.taskPrefix)
-        call.append(min(limit, 1000))
+        call.append(min(max(limit, 0), 1000))
         return Int(try await reply(call.finish(), keys).int ?? 0)
     }
 

@@ -72,7 +72,7 @@ extension SQLiteBroker {
     }
 
     public func reclaimStaleAggregationSets(queues: [String], limit: Int) async throws -> Int {
-        let limit = min(max(1, limit), Self.maxTasks)
+        let limit = min(max(0, limit), Self.maxTasks)
         let stale = try await read { store in
             try queues.filter { try store.queue($0).map(store.hasStaleSets) ?? false }
         }

@@ -10,7 +10,8 @@ extension SQLiteBroker {
     }
 
     public func history(of queues: [String], days: Int) async throws -> [[DailyCounts]] {
-        try await read { store in try queues.map { try store.history($0, days: days) } }
+        let days = min(max(days, 1), 90)
+        return try await read { store in try queues.map { try store.history($0, days: days) } }
     }
 
     public func groups(of queue: String) async throws -> [GroupSize] {
@@ -38,7 +39,7 @@ extension SQLiteBroker {
     }
 
     public func moveSome(_ selection: TaskSelection, _ move: TaskMove, limit: Int) async throws -> MoveBatch {
-        let limit = min(max(limit, 1), Self.maxTasks)
+        let limit = min(max(0, limit), Self.maxTasks)
         return try await writes.perform(weight: limit) { try $0.moveSome(selection, move, limit: limit) }
     }
 

@@ -138,7 +138,7 @@ public final class SQLiteBroker: Broker {
     }
 
     public func forward(queues: [String], limit: Int) async throws -> ForwardResult {
-        let limit = min(max(1, limit), Self.maxTasks)
+        let limit = min(max(0, limit), Self.maxTasks)
         // Looks first: most often nothing is due, and then there is nothing to write.
         let isDue = try await read { store in
             try queues.contains { name in

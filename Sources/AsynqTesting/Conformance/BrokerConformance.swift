@@ -42,7 +42,7 @@ public enum BrokerConformance {
     /// All rules.
     public static let rules: [Rule] =
         enqueueRules + uniquenessRules + dequeueRules + finishRules + leaseRules + dueRules + retentionRules
-        + watchRules + inspectionRules + moveRules + queueRules
+        + watchRules + inspectionRules + moveRules + queueRules + limitRules
         + concurrencyRules + semaphoreRules + occurrenceRules + schedulerRules + groupRules + aggregationRules
 }
 

@@ -26,7 +26,7 @@ extension MemoryBroker {
     public func history(of queues: [String], days: Int) async throws -> [[DailyCounts]] {
         try check()
         return read { state, now in
-            queues.map { (state.queues[$0] ?? MemoryQueue(name: $0)).history(days: days, now: now) }
+            queues.map { (state.queues[$0] ?? MemoryQueue(name: $0)).history(days: min(max(days, 1), 90), now: now) }
         }
     }
 
@@ -40,7 +40,7 @@ extension MemoryBroker {
         return read { state, now in
             guard let queue = state.queues[selection.queue] else { return TaskListing(tasks: [], total: 0) }
             let ids = queue.ids(in: selection.state, group: selection.group)
-            let tasks = ids.dropFirst(offset).prefix(limit).compactMap { queue.tasks[$0] }
+            let tasks = ids.dropFirst(max(0, offset)).prefix(max(0, limit)).compactMap { queue.tasks[$0] }
             return TaskListing(tasks: tasks.map { TaskInfo($0, now: now) }, total: ids.count)
         }
     }
@@ -66,7 +66,7 @@ extension MemoryBroker {
         return change { state, now in
             let ids = state.queues[selection.queue]?.ids(in: selection.state, group: selection.group) ?? []
             var moved = 0
-            for id in ids.prefix(limit) {
+            for id in ids.prefix(max(0, limit)) {
                 if case .success? = state.queues[selection.queue]?.move(id, move, now: now) { moved += 1 }
             }
             return MoveBatch(moved: moved, remaining: ids.count - moved)

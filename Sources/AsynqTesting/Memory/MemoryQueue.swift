@@ -165,7 +165,7 @@ struct MemoryQueue {
     }
 
     func expiredLeases(limit: Int, now: Int64) -> [LeasedTask] {
-        active.lazy.compactMap { tasks[$0] }.filter { isAbandoned($0, now) }.prefix(limit)
+        active.lazy.compactMap { tasks[$0] }.filter { isAbandoned($0, now) }.prefix(max(0, limit))
             .map { LeasedTask(message: $0.message, leaseEnd: $0.time / second) }
     }
 
