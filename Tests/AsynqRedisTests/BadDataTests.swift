@@ -88,6 +88,27 @@ struct BadDataTests {
         }
     }
 
+    @Test func `a state that nobody knows is shown nowhere, left alone by hand, and holds up nobody`() async throws {
+        try await withBroker { broker, redis in
+            try await broker.put(["a", "odd", "b"])
+            try await redis("HSET", keys.task("odd"), "state", "paused")
+            let inspector = AsynqInspector(broker)
+            #expect(try await inspector.tasks(in: .pending, queue: "default").tasks.map(\.id) == ["a", "b"])
+            let task = TaskReference(queue: "default", id: "odd")
+            #expect(try await inspector.tasks(["odd"], queue: "default")[0].failure?.code == .taskNotFound)
+            let before = try await RedisDump(redis)
+            for move in TaskMove.allCases {
+                #expect(await broker.move([task], move)[0].failure?.code == .taskNotFound)
+            }
+            #expect(try await RedisDump(redis) == before)
+            // Where it lies is what counts.
+            let tasks = try await broker.take(10)
+            #expect(tasks.map(\.message.id) == ["a", "odd", "b"])
+            #expect(Set(await broker.end(tasks, .done)) == ["finished"])
+            #expect(try await RedisDump(redis).contradictions() == [])
+        }
+    }
+
     @Test func `counters and locks that are something else do not hold up outcomes`() async throws {
         try await withBroker { broker, redis in
             let unique = EnqueueRequest(message: message("u"), uniqueFor: .seconds(600))

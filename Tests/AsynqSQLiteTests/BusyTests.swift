@@ -126,4 +126,41 @@ struct BusyTests {
             #expect(started.elements.sorted() == ids.sorted())
         }
     }
+
+    /// Its Swift task is cancelled, as the context of a Go handler is: what is left to do for it must not end with that.
+    @Test func `16: the outcome of an attempt that was cancelled is stored when the lock is free again`() async throws {
+        let folder = folder
+        let log = LogRecorder()
+        try await folder.withBroker({ $0.busyTimeout = .milliseconds(20) }) { broker in
+            let events = Recorder<String>()
+            let handler = ClosureHandler { _, _ in
+                events.add("start")
+                do {
+                    try await Task.sleep(for: .seconds(3600))
+                } catch {
+                    events.add("cancelled")
+                    throw error
+                }
+            }
+            var configuration = AsynqServer.Configuration(concurrency: 1)
+            configuration.handlesSignals = false
+            configuration.logger = log.logger
+            let server = AsynqServer(broker, handler: handler, configuration: configuration)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await server.run() }
+                try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a"), .timeout(.seconds(1))))
+                await events.wait(for: 1)
+                let lock = try Lock(folder)
+                await events.wait(for: 2)
+                try await eventually("it says so") { log.lines.contains { $0.contains("cannot store outcomes") } }
+                try lock.release()
+                try await eventually("it is stored") {
+                    try folder.ids("state = 5 AND retried = 1 AND error LIKE '%timed out%'") == ["a"]
+                }
+                server.shutdown()
+                try await group.waitForAll()
+            }
+            #expect(events.elements == ["start", "cancelled"])
+        }
+    }
 }

@@ -150,6 +150,28 @@ struct GrowthTests {
         }
     }
 
+    @Test func `9: the pages that the end of a task costs do not grow with the tasks that are active`() async throws {
+        try await folder.withBroker { broker in
+            var (costs, active): ([Int], Int) = ([], 0)
+            for count in [1000, 30_000] {
+                for start in stride(from: active, to: count, by: 1000) {
+                    await broker.put((start..<start + 1000).map { "task-\($0)" })
+                    #expect(try await broker.take(1000).count == 1000)
+                }
+                active = count
+                await broker.put((0..<100).map { "own-\(count)-\($0)" })
+                let own = try await broker.take(100)
+                let before = try await pages(broker, [SQLITE_DBSTATUS_CACHE_HIT, SQLITE_DBSTATUS_CACHE_MISS])
+                let done = await broker.finish(own.map { FinishRequest(task: $0, outcome: .done) })
+                #expect(done.count == 100 && done.allSatisfy { $0.isFinished })
+                costs.append(
+                    try await pages(broker, [SQLITE_DBSTATUS_CACHE_HIT, SQLITE_DBSTATUS_CACHE_MISS]) - before
+                )
+            }
+            #expect(costs[0] > 0 && costs[1] < costs[0] * 2, "\(costs)")
+        }
+    }
+
     /// What the writer's counters of pages say in all.
     private func pages(_ broker: SQLiteBroker, _ counters: [Int32]) async throws -> Int {
         try await broker.file.writer.writeWithoutTransaction { db in

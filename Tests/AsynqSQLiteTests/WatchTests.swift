@@ -38,7 +38,9 @@ struct WatchTests {
 
     /// Two brokers on a file know as little of each other as two processes do.
     @Test(arguments: [true, false])
-    func `an idle server starts what is enqueued, in its process and out of it`(isOwn: Bool) async throws {
+    func `10 and 11: an idle server starts what is enqueued or comes due, in its process and out of it`(isOwn: Bool)
+        async throws
+    {
         try await folder.withBroker { broker in
             try await folder.withBroker { other in
                 let client = AsynqClient(isOwn ? broker : other)
@@ -83,7 +85,7 @@ struct WatchTests {
         }
     }
 
-    @Test func `an idle server looks at one number and at nothing else`() async throws {
+    @Test func `11: an idle server looks at one number and at nothing else`() async throws {
         try await folder.withBroker { broker in
             let runs = Recorder<Void>()
             try await withServer(broker, { _, _ in runs.add(()) }) {

@@ -23,6 +23,30 @@ struct OptionTests {
         #expect(request.message.headers == ["a": "1", "b": "2", "c": "3"])
     }
 
+    @Test func `of a moment and a delay the last one wins`() throws {
+        let (moment, delay) = (
+            TaskOption.processAt(Date(timeIntervalSince1970: 4_102_444_800)), TaskOption.processIn(.seconds(5)),
+        )
+        let at = EnqueueRequest.Start.at(milliseconds: 4_102_444_800_000)
+        #expect(try EnqueueRequest(AsynqTask("t", delay, moment)).start == at)
+        #expect(try EnqueueRequest(AsynqTask("t", moment, delay)).start == .after(milliseconds: 5000))
+        #expect(try EnqueueRequest(AsynqTask("t", delay), options: [moment]).start == at)
+        #expect(try EnqueueRequest(AsynqTask("t", moment), options: [.processIn(.zero)]).start == .now)
+    }
+
+    @Test func `19: a limit below a second is rounded up, and never becomes none`() throws {
+        for (duration, seconds) in [
+            (Duration.nanoseconds(1), 1), (.milliseconds(999), 1), (.seconds(1), 1), (.milliseconds(1001), 2),
+        ] as [(Duration, Int64)] {
+            let message = try EnqueueRequest(AsynqTask("t", .timeout(duration), .retention(duration))).message
+            #expect(message.timeout == seconds && message.retention == seconds)
+        }
+        for (time, seconds) in [(-5.0, 1), (0, 1), (0.5, 1), (4_102_444_800.001, 4_102_444_801)] as [(Double, Int64)] {
+            let task = AsynqTask("t", .deadline(Date(timeIntervalSince1970: time)))
+            #expect(try EnqueueRequest(task).message.deadline == seconds)
+        }
+    }
+
     @Test func `numbers out of range become the nearest that make sense`() throws {
         let request = try EnqueueRequest(
             AsynqTask("t"),

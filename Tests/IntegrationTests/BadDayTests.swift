@@ -95,7 +95,7 @@ struct BadDayTests {
         }
     }
 
-    @Test func `an outcome is kept while Redis is away, and its task is not run again`() async throws {
+    @Test func `16: an outcome is kept while Redis is away, and its task is not run again`() async throws {
         try await RedisServer.withServer(["--appendonly", "yes", "--appendfsync", "always"]) { redis in
             let runs = Recorder<String>()
             let release = AsyncStream<Void>.makeStream()
@@ -115,6 +115,35 @@ struct BadDayTests {
             }
             #expect(runs.count == 1)
             #expect(try redis.cli("GET", "asynq:{default}:processed") == "1")
+        }
+    }
+
+    /// Its Swift task is cancelled, as the context of a Go handler is: what is left to do for it must not end with that.
+    @Test func `16: the outcome of an attempt that was cancelled is stored when Redis is back`() async throws {
+        try await RedisServer.withServer(["--appendonly", "yes", "--appendfsync", "always"]) { redis in
+            let (events, log) = (Recorder<String>(), LogRecorder())
+            let handler = ClosureHandler { _, _ in
+                events.add("start")
+                do {
+                    try await Task.sleep(for: .seconds(3600))
+                } catch {
+                    events.add("cancelled")
+                    throw error
+                }
+            }
+            try await withBroker(redis) { broker in
+                try await withServer(broker, configuration { $0.logger = log.logger }, handler: handler) { _ in
+                    try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a"), .timeout(.seconds(1))))
+                    await events.wait(for: 1)
+                    redis.kill()
+                    await events.wait(for: 2)
+                    try await eventually("it says so") { log.lines.contains { $0.contains("cannot store outcomes") } }
+                    try await redis.start()
+                    try await eventually("its outcome is stored") { try redis.count("retry") == 1 }
+                    #expect(try redis.message("a").contains("timed out") && redis.count("active") == 0)
+                }
+            }
+            #expect(events.elements == ["start", "cancelled"])
         }
     }
 

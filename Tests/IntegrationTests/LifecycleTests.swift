@@ -1,5 +1,6 @@
 import Asynq
 import AsynqRedis
+import AsynqTesting
 import Foundation
 import Logging
 import ServiceLifecycle
@@ -65,8 +66,14 @@ struct LifecycleTests {
             ("nothing to serve", { $0.queues = [:] }), ("nothing to serve", { $0.queues = ["low": 0] }),
             ("blank", { $0.queues = [" ": 1] }), ("shutdownTimeout", { $0.shutdownTimeout = .seconds(-1) }),
             ("heartbeatInterval", { $0.heartbeatInterval = .seconds(15) }),
+            ("cancellationGrace", { $0.cancellationGrace = .nanoseconds(-1) }),
             ("taskCheckInterval", { $0.taskCheckInterval = .zero }), ("prefetchLimit", { $0.prefetchLimit = -1 }),
-            ("janitorBatchSize", { $0.janitorBatchSize = 0 }),
+            ("delayedTaskCheckInterval", { $0.delayedTaskCheckInterval = .seconds(-1) }),
+            ("heartbeatInterval", { $0.heartbeatInterval = .zero }),
+            ("recovererInterval", { $0.recovererInterval = .zero }),
+            ("janitorInterval", { $0.janitorInterval = .seconds(-1) }),
+            ("healthCheckInterval", { $0.healthCheckInterval = .zero }),
+            ("janitorBatchSize", { $0.janitorBatchSize = 0 }), ("janitorBatchSize", { $0.janitorBatchSize = -5 }),
         ]
         for (text, change) in cases {
             let server = AsynqServer(broker, handler: idle, configuration: configuration(change))
@@ -124,7 +131,9 @@ struct LifecycleTests {
         }
     }
 
-    @Test func `an idle server is told of tasks, due times and cancellations, and need not ask`() async throws {
+    @Test func `10 and 11: an idle server is told of tasks, due times and cancellations, and need not ask`()
+        async throws
+    {
         let events = Recorder<String>()
         let settings = configuration {
             // A poll would come too late for this test.
@@ -159,6 +168,48 @@ struct LifecycleTests {
                     try await broker.cancel(taskID: "hang")
                     await events.wait(for: 5)
                     #expect(events.elements == ["a", "c", "b", "hang", "cancelled"])
+                }
+            }
+        }
+    }
+
+    @Test func `11: an idle server asks no queue for tasks, however many it serves`() async throws {
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                func calls(_ command: String) throws -> Int {
+                    let line = try redis.cli("INFO", "commandstats").split(whereSeparator: \.isNewline)
+                        .first { $0.hasPrefix("cmdstat_\(command):") }
+                    return line?.firstMatch(of: #/calls=(\d+)/#).flatMap { Int($0.1) } ?? 0
+                }
+                let clock = ManualClock()
+                let queues = Dictionary(uniqueKeysWithValues: (0..<20).map { ("queue-\($0)", 1) })
+                let ran = Recorder<String>()
+                let handler = ClosureHandler { _, context in ran.add(context.queue) }
+                let settings = configuration(queues: queues)
+                let server = AsynqServer(broker, handler: handler, configuration: settings, clock: clock)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await server.run() }
+                    // Each queue has been looked at, and is listened to.
+                    for queue in queues.keys { try await AsynqClient(broker).enqueue(AsynqTask("t", .queue(queue))) }
+                    await ran.wait(for: 20)
+                    try await eventually("all are stored") {
+                        try queues.keys.allSatisfy { try redis.isEmpty(queue: $0) }
+                    }
+                    try redis.cli("CONFIG", "RESETSTAT")
+                    // Four heartbeats, each written by a SET.
+                    var seconds = 0
+                    for beat in 1...4 {
+                        try await eventually("heartbeat \(beat)") {
+                            clock.advance(by: .seconds(1))
+                            seconds += 1
+                            return try calls("set") >= beat
+                        }
+                    }
+                    // To ask them each second would be 20 looks a second. One look in half a minute makes up for signals
+                    // that were lost.
+                    #expect(try calls("lrange") < 4 * seconds)
+                    server.shutdown()
+                    try await group.waitForAll()
                 }
             }
         }

@@ -42,6 +42,17 @@ struct ConfigurationTests {
         }
     }
 
+    @Test func `a configuration has the defaults of the contract`() throws {
+        for configuration in [RedisConfiguration(), try RedisConfiguration("redis://")] {
+            #expect(configuration.endpoint == .host("127.0.0.1", port: 6379) && configuration.database == 0)
+            #expect(configuration.username == nil && configuration.password == nil && configuration.tls == nil)
+            #expect(configuration.dialTimeout == .seconds(5))
+            #expect(configuration.readTimeout == .seconds(3) && configuration.writeTimeout == .seconds(3))
+            #expect(configuration.poolSize == 1)
+        }
+        #expect(try RedisConfiguration("rediss://h").tls?.verification == .full)
+    }
+
     @Test(
         arguments: [
             ("http://h", "http"), ("redis://h:x", "port"), ("redis://h:0", "port"), ("redis://h:65536", "port"),

@@ -20,7 +20,7 @@ public final class PeriodicTaskManager: Service {
     public typealias Provider = @Sendable () async throws -> [PeriodicTaskConfig]
 
     private let scheduler: AsynqScheduler
-    private let syncInterval: Duration
+    let syncInterval: Duration
     private let provider: Provider
     private let clock: LoopClock
     private let logger: Logger

@@ -101,5 +101,12 @@ struct PeriodicTaskManagerTests {
         let source = Source()
         source.fail()
         await #expect(throws: Down.self) { try await manager(source).run() }
+        for interval in [Duration.zero, .seconds(-1)] {
+            let manager = PeriodicTaskManager(broker, configuration: schedulerConfiguration(), syncInterval: interval) {
+                []
+            }
+            let error = await #expect(throws: AsynqError.self) { try await manager.run() }
+            #expect(error?.code == .invalidArgument && error?.message.contains("syncInterval") == true)
+        }
     }
 }

@@ -2,7 +2,7 @@ import Asynq
 
 extension BrokerConformance {
     static let dueRules: [Rule] = [
-        Rule("nothing is forwarded before its time, everything after it") { subject in
+        Rule("nothing is forwarded before its time, everything after it (fault 10)") { subject in
             try await subject.accept(EnqueueRequest(message: message("soon"), start: .after(milliseconds: 20_300)))
             try await subject.accept(EnqueueRequest(message: message("late"), start: .after(milliseconds: 40_000)))
             try await subject.end([try await subject.start(message("again"))], .retry(after: 30))

@@ -39,7 +39,7 @@ extension BrokerConformance {
                 try expectEqual(try await subject.states(name), [:], "after done")
             }
         },
-        Rule("an id that exists is refused, whatever the state of its task, and nothing changes") { subject in
+        Rule("an id that exists is refused, whatever the state of its task, and nothing changes (fault 1)") { subject in
             for state in TaskState.allCases {
                 let queue = "\(state)"
                 try await subject.bring("taken", to: state, queue: queue)
@@ -49,7 +49,7 @@ extension BrokerConformance {
                     EnqueueRequest(message: message("taken", queue: queue), start: .after(milliseconds: 5000)),
                     .taskIDConflict
                 )
-                // No lock stays behind (fault 1).
+                // No lock stays behind.
                 let unique = EnqueueRequest(message: message("taken", queue: queue, payload: [9]), uniqueFor: .hours(1))
                 try await subject.refuse(unique, .taskIDConflict)
                 try await subject.accept(
@@ -103,7 +103,7 @@ extension BrokerConformance {
             try expectEqual(try await subject.states(), ["now": .aggregating, "later": .aggregating], "states")
             try expectEqual(try await subject.take().ids, [], "a grouped task is not given out")
         },
-        Rule("a batch of all kinds has one true result for each, in order") { subject in
+        Rule("a batch of all kinds has one true result for each, in order (fault 13)") { subject in
             var grouped = message("group")
             grouped.group = "g"
             let requests = [

@@ -125,7 +125,7 @@ extension BrokerConformance {
             try expectEqual(try await subject.states("other"), ["x": .archived], "other")
             try expectEqual(try await subject.contents().counters, [4, 2, 4, 2], "counters")
         },
-        Rule("tasks end in any order, however many are active") { subject in
+        Rule("tasks end in any order, however many are active (fault 9)") { subject in
             let ids = (0..<600).map { "t\($0)" }
             try await subject.put(ids)
             var tasks = [LeasedTask]()

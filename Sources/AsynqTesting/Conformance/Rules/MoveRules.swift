@@ -109,18 +109,44 @@ extension BrokerConformance {
                 }
             }
         },
+        Rule("a task that comes back to its queue has waited there since then, and no longer (fault 3)") { subject in
+            let active = try await subject.start(message("handed back"))
+            try await subject.advance(100)
+            try await subject.end([active], .requeue)
+            try await subject.expectFresh(["handed back"])
+
+            let later = EnqueueRequest(message: message("scheduled"), start: .after(milliseconds: 100_000))
+            try await subject.accept(later)
+            try await subject.end([try await subject.start(message("retried"))], .retry(after: 100))
+            try await subject.advance(102)
+            try expectEqual(try await subject.forward().moved, 2, "moved")
+            try await subject.expectFresh(["scheduled", "retried"])
+
+            let states: [TaskState] = [.scheduled, .retry, .archived, .completed, .aggregating]
+            for state in states { try await subject.bring(state.rawValue, to: state) }
+            try await subject.advance(100)
+            for state in states { try await subject.inspector.run(state.rawValue, queue: "default") }
+            try await subject.expectFresh(Set(states.map(\.rawValue)))
+
+            for state in TaskMove.run.bulkStates { try await subject.bring(state.rawValue, to: state) }
+            try await subject.advance(100)
+            for state in TaskMove.run.bulkStates {
+                try expectEqual(try await subject.inspector.runAll(state, queue: "default"), 1, "\(state)")
+            }
+            try await subject.expectFresh(Set(TaskMove.run.bulkStates.map(\.rawValue)))
+        },
         Rule("all tasks that are run keep their order") { subject in
             try await subject.fill([.scheduled: 3, .pending: 1])
             try expectEqual(try await subject.inspector.runAll(.scheduled, queue: "default"), 3, "moved")
             try expectEqual(try await subject.take(4).ids, ["pending-0"] + (0..<3).map { "scheduled-\($0)" }, "taken")
         },
-        Rule("deleting all tasks of a state frees their locks") { subject in
-            try await subject.fill([.pending: 3, .aggregating: 2])
-            let messages = try await subject.contents().tasks.mapValues(\.message)
-            try await subject.inspector.deleteAll(.pending, queue: "default")
-            try await subject.inspector.deleteAll(.aggregating, queue: "default", group: "g")
-            for (id, message) in messages {
-                var again = message
+        Rule("deleting all tasks of a state frees their locks, whatever the state (fault 5)") { subject in
+            try await subject.fill(someOfEach)
+            let tasks = try await subject.contents().tasks.filter { $0.value.state != .active }
+            for state in TaskMove.delete.bulkStates { try await subject.inspector.deleteAll(state, queue: "default") }
+            try expectEqual(try await subject.states(), ["active-0": .active], "states")
+            for (id, task) in tasks {
+                var again = task.message
                 again.uniqueKey = ""
                 again.group = ""
                 again.id = "again-\(id)"
@@ -147,7 +173,8 @@ extension BrokerConformance {
             try await subject.refuses(.queueNotFound) { try await $0.deleteAll(.aggregating, queue: "none") }
             try expectEqual(try await subject.inspector.runAll(.archived, queue: "default"), 0, "of none")
         },
-        Rule("an archive that all are put into is trimmed, with the locks") { subject in
+        Rule("an archive into which tasks are put by hand, one, a group or all, is trimmed, with the locks (fault 4)") {
+            subject in
             let total = ArchiveLimit.count + 600
             let requests = (0..<total).map { index in
                 EnqueueRequest(
@@ -161,8 +188,25 @@ extension BrokerConformance {
             try expectEqual(contents.tasks.count, ArchiveLimit.count, "kept")
             let gone = requests.filter { contents.tasks[$0.message.id] == nil }
             for result in await subject.broker.enqueue(gone) { _ = try result.get() }
+            // Full as it is, each that comes in costs an old one.
+            func expectFull(pending: Int, line: UInt = #line) async throws {
+                let contents = try await subject.contents(line: line)
+                let expected: [TaskState: Int] = [.archived: ArchiveLimit.count, .pending: pending]
+                let counts = contents.tasks.values.reduce(into: [:]) { $0[$1.state, default: 0] += 1 }
+                try expectEqual(counts, expected, "states", line: line)
+            }
+            try await subject.inspector.archive(gone[0].message.id, queue: "default")
+            try await expectFull(pending: gone.count - 1)
+            let members = (0..<2).map { EnqueueRequest(message: grouped("of a group \($0)")) }
+            for result in await subject.broker.enqueue(members) { _ = try result.get() }
+            try expectEqual(
+                try await subject.inspector.archiveAll(.aggregating, queue: "default", group: "g"),
+                2,
+                "moved"
+            )
+            try await expectFull(pending: gone.count - 1)
         },
-        Rule("what is done to all stops when the caller is cancelled, between two steps") { subject in
+        Rule("what is done to all stops when the caller is cancelled, between two steps (fault 8)") { subject in
             let ids = (0..<3000).map { "t\($0)" }
             try await subject.put(ids)
             let inspector = subject.inspector
@@ -227,4 +271,16 @@ extension BrokerConformance {
             _ = try await subject.contents()
         },
     ]
+}
+
+extension ConformanceSubject {
+    /// That exactly these wait, and not for long. They are gone then.
+    fileprivate func expectFresh(_ ids: Set<String>, line: UInt = #line) async throws {
+        let latency = try await inspector.snapshot(of: "default").latency
+        try expect(latency >= .zero && latency < .seconds(60), "\(ids): a latency of \(latency)", line: line)
+        let tasks = try await take(20, line: line)
+        try expectEqual(Set(tasks.ids), ids, "tasks", line: line)
+        try expect(tasks.allSatisfy { $0.pendingSince != nil }, "\(ids): undated", line: line)
+        try await end(tasks, .drop, line: line)
+    }
 }

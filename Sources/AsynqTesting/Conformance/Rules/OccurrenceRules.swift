@@ -8,7 +8,7 @@ import Foundation
 
 extension BrokerConformance {
     static let occurrenceRules: [Rule] = [
-        Rule("an occurrence is enqueued once, whatever has become of its task") { subject in
+        Rule("an occurrence is enqueued once, whatever has become of its task (fault 17)") { subject in
             let time = try await subject.seconds() - 60
             try expectEqual(try await subject.occur("e", time), "pending", "first")
             try expectEqual(try await subject.occur("e", time), "settled", "again")
@@ -107,7 +107,7 @@ extension BrokerConformance {
             let marks = Set(try await subject.broker.entryMarks(references).map { try $0.get() })
             try expectEqual(marks, [time * 1000], "marks")
         },
-        Rule("of many schedulers that enqueue the same occurrences at once, one does") { subject in
+        Rule("of many schedulers that enqueue the same occurrences at once, one does (fault 17)") { subject in
             let brokers = [subject.broker, try await subject.fixture.anotherBroker()]
             let time = try await subject.seconds() - 100
             let enqueued = await withTaskGroup(of: Int.self) { group in

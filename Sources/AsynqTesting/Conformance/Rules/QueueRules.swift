@@ -21,7 +21,7 @@ extension BrokerConformance {
             try expectEqual(try await subject.inspector.snapshot(of: "default").pausedAt, nil, "paused")
             try expectEqual(try await subject.take(2).ids, ["a", "b"], "taken")
         },
-        Rule("a queue that holds a task, in any state, is not deleted unless by force") { subject in
+        Rule("a queue that holds a task, in any state, is not deleted unless by force (fault 6)") { subject in
             for state in TaskState.allCases {
                 let queue = "q-\(state.rawValue)"
                 try await subject.fill([state: 1], queue: queue)
@@ -39,7 +39,8 @@ extension BrokerConformance {
             }
             try expectEqual(try await subject.inspector.queues(), ["q-active"], "queues")
         },
-        Rule("nothing is left of a queue that is deleted by force, and its next task makes it anew") { subject in
+        Rule("nothing is left of a queue that is deleted by force, and its next task makes it anew (fault 6)") {
+            subject in
             try await subject.fill(someOfEach)
             try await subject.put("x", queue: "other")
             let messages = try await subject.contents().tasks.mapValues(\.message)
@@ -65,6 +66,28 @@ extension BrokerConformance {
             try expectEqual(snapshot.isPaused, false, "paused")
             try expectEqual(try await subject.inspector.groups(of: "default"), [], "groups")
             try expectEqual(try await subject.take(50).count, 28, "taken")
+        },
+        Rule("a queue that another process has deleted is there again with its next task, of any kind (fault 12)") {
+            subject in
+            let other = AsynqInspector(try await subject.fixture.anotherBroker())
+            func expectVisible(_ id: String, line: UInt = #line) async throws {
+                try expectEqual(try await subject.inspector.queues(), ["default"], "queues with \(id)", line: line)
+                try expectEqual(try await other.deleteQueue("default", force: true), 1, "deleted", line: line)
+                try expectEqual(try await subject.inspector.queues(), [], "queues without \(id)", line: line)
+            }
+            let requests = [
+                EnqueueRequest(message: message("plain")),
+                EnqueueRequest(message: message("later"), start: .after(milliseconds: 60_000)),
+                EnqueueRequest(message: message("unique"), uniqueFor: .minutes(5)),
+                EnqueueRequest(message: grouped("grouped")),
+                EnqueueRequest(message: message("plain again")),
+            ]
+            for request in requests {
+                try await subject.accept(request)
+                try await expectVisible(request.message.id)
+            }
+            try expectEqual(try await subject.occur("e", try await subject.seconds() - 60), "pending", "occurrence")
+            try await expectVisible("an occurrence")
         },
         Rule("an empty queue is deleted, with its counters") { subject in
             try await subject.end([try await subject.start(message("a"))], .done)

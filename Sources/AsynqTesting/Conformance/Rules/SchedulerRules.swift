@@ -62,7 +62,7 @@ extension BrokerConformance {
             try await broker.writeSchedulerEntries([], of: "host:1:a", ttl: .seconds(20))
             try expectEqual(try await broker.schedulerEntries(), [], "none left")
         },
-        Rule("the history of an entry holds its newest 1000 events, and outlives its scheduler") { subject in
+        Rule("the history of an entry holds its newest 1000 events, and outlives its scheduler (fault 18)") { subject in
             let start = Int64(try await subject.fixture.now().timeIntervalSince1970) - 5000
             func event(_ entry: String, _ number: Int) -> SchedulerEnqueueEvent {
                 SchedulerEnqueueEvent(

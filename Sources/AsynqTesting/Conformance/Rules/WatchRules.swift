@@ -3,7 +3,7 @@ import Synchronization
 
 extension BrokerConformance {
     static let watchRules: [Rule] = [
-        Rule("a watch that listens is told of a pending task, whoever adds it") { subject in
+        Rule("a watch that listens is told of a pending task, whoever adds it (fault 11)") { subject in
             let other = try await subject.fixture.anotherBroker()
             try await subject.withWatch(queues: ["default", "low"]) { watch, signals in
                 try await signals.wait(for: .live)
@@ -50,7 +50,7 @@ extension BrokerConformance {
                 try await signals.wait(for: .pending(queue: "default"))
             }
         },
-        Rule("a watch is told when a due time is added") { subject in
+        Rule("a watch is told when a due time is added (fault 10)") { subject in
             let other = try await subject.fixture.anotherBroker()
             try await subject.withWatch(queues: ["default", "low"]) { watch, signals in
                 try await signals.wait(for: .live)
