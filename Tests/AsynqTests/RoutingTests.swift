@@ -82,6 +82,40 @@ struct RoutingTests {
         #expect(String(decoding: task.payload ?? [], as: UTF8.self) == #"{"note":"ü/","userID":1}"#)
     }
 
+    private struct Plain: TaskPayload, Equatable {
+        /// The text and nothing else.
+        struct Coder: PayloadCoder {
+            struct Other: Error {}
+
+            func encode<Payload: Encodable>(_ payload: Payload) throws -> [UInt8] {
+                guard let plain = payload as? Plain else { throw Other() }
+                return Array(plain.text.utf8)
+            }
+            func decode<Payload: Decodable>(_ type: Payload.Type, from bytes: [UInt8]) throws -> Payload {
+                guard let text = String(validating: bytes, as: UTF8.self), let plain = Plain(text: text) as? Payload
+                else { throw Other() }
+                return plain
+            }
+        }
+
+        static let taskType = "plain"
+        static var coder: any PayloadCoder { Coder() }
+        var text: String
+    }
+
+    @Test func `a type may bring a coder of its own, whose errors are those of a payload that does not decode`()
+        async throws
+    {
+        #expect(try Plain(text: "ü").asTask().payload == Array("ü".utf8))
+        let calls = Recorder<Plain>()
+        var router = TaskRouter()
+        try router.handle(Plain.self) { plain, _ in calls.add(plain) }
+        try await run(router, "plain", payload: Array("ü".utf8))
+        #expect(calls.elements == [Plain(text: "ü")])
+        let error = await #expect(throws: AsynqError.self) { try await run(router, "plain", payload: [0xFF]) }
+        #expect(error?.code == .payloadDecoding && error?.message.contains("Other") == true)
+    }
+
     @Test(arguments: [nil, "", "not json", #"{"userID": "secret"}"#, #"{"userID": 1}"#, #"["secret"]"#])
     func `a payload that does not decode says where, and not what it holds`(payload: String?) async throws {
         var router = TaskRouter()

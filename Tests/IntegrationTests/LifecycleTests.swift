@@ -277,6 +277,43 @@ struct LifecycleTests {
         }
     }
 
+    @Test func `a heartbeat shows the server for twice its interval, and extends the leases of what runs`() async throws
+    {
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                let (started, release) = (Recorder<Void>(), Recorder<Void>())
+                let handler = ClosureHandler { _, _ in
+                    started.add(())
+                    await release.wait(for: 1)
+                }
+                let clock = ManualClock()
+                let server = AsynqServer(broker, handler: handler, configuration: configuration(), clock: clock)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await server.run() }
+                    try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a")))
+                    await started.wait(for: 1)
+                    let key = try redis.cli("KEYS", "asynq:servers:*")
+                    #expect((5...10).contains(Int(try redis.cli("TTL", key)) ?? 0))
+                    // As if most of the lease were over.
+                    let lease = "asynq:{default}:lease"
+                    let now = try #require(Int(try redis.cli("TIME").split(separator: "\n")[0]))
+                    try redis.cli("ZADD", lease, "XX", "\(now + 3)", "a")
+                    try redis.cli("DEL", key)
+                    try await eventually("the next heartbeat") {
+                        clock.advance(by: .seconds(1))
+                        return try redis.cli("EXISTS", key) == "1"
+                    }
+                    #expect(try Int(redis.cli("ZSCORE", lease, "a")) ?? 0 >= now + 30)
+                    let workers = "asynq:workers:" + key.dropFirst("asynq:servers:".count)
+                    #expect(try redis.cli("HKEYS", workers) == "a" && redis.cli("TTL", workers) != "-1")
+                    release.add(())
+                    server.shutdown()
+                    try await group.waitForAll()
+                }
+            }
+        }
+    }
+
     @Test func `completed tasks go when their retention is over`() async throws {
         let settings = configuration {
             $0.janitorInterval = .milliseconds(20)

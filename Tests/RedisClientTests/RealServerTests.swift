@@ -27,6 +27,18 @@ struct RealServerTests {
         }
     }
 
+    @Test(arguments: [1, 3])
+    func `commands go over as many connections as the pool has`(size: Int) async throws {
+        try await RedisServer.withServer { server async throws in
+            try await withClient(server.uri, { $0.poolSize = size }) { redis async throws in
+                var ids: Set<String> = []
+                for _ in 0..<12 { ids.insert("\(try await redis.run("CLIENT", "ID"))") }
+                #expect(ids.count == size)
+                #expect(try await redis.run("CLIENT", "LIST").string?.split(separator: "\n").count == size)
+            }
+        }
+    }
+
     @Test func `cancelled callers never put the others' answers out of step`() async throws {
         try await RedisServer.withServer { server async throws in
             try await withClient(server.uri) { redis async throws in

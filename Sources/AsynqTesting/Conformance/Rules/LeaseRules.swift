@@ -4,7 +4,7 @@ extension BrokerConformance {
     private static let lost = FinishRequest.Outcome.retry(delay: .seconds(60), error: "lost", countsAsFailure: true)
 
     static let leaseRules: [Rule] = [
-        Rule("a lease ends after 30 s and is left alone for 30 s more") { subject in
+        Rule("a lease ends after 30 s and is left alone for 30 s more, by the store's clock (fault 15)") { subject in
             let task = try await subject.start(message("a"))
             try await subject.advance(57)
             try expectEqual(try await subject.expired().ids, [], "after 57 s")
