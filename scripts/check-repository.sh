@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What must hold of the files themselves: no build products, no machine's own paths, links that lead somewhere, and code
-# on pages that is compiled.
+# What must hold of the files themselves: no build products, no machine's own paths, links that lead somewhere, code on
+# pages that is compiled, and tests on pages that exist.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0
@@ -55,5 +55,25 @@ if not compared:
 for problem in problems:
     print(f"check: {problem}", file=sys.stderr)
 sys.exit(bool(problems))
+PYTHON
+
+# Each test that the map of the contract names is there: a function in Tests, or a rule of the conformance suite.
+python3 - <<'PYTHON' || status=1
+import glob, re, sys
+page = "docs/spec-tests.md"
+def names(pattern, paths):
+    found = set()
+    for path in glob.glob(paths, recursive=True):
+        found.update(re.findall(pattern, open(path, encoding="utf-8").read()))
+    return found
+written = names(r"func `([^`]+)`", "Tests/**/*.swift")
+written |= names(r'\bRule\(\s*"((?:[^"\\]|\\.)*)"', "Sources/AsynqTesting/Conformance/**/*.swift")
+named = [name for line in open(page, encoding="utf-8") if line.startswith("|") for name in re.findall("`([^`]+)`", line)]
+missing = sorted(set(named) - written)
+if not named:
+    missing.append("none at all")
+for name in missing:
+    print(f"check: {page} names a test that is not there: {name}", file=sys.stderr)
+sys.exit(bool(missing))
 PYTHON
 exit $status
