@@ -26,23 +26,24 @@ final class WorkerProcess: Sendable {
         }
         let rest = Mutex("")
         let lines = lines
-        output.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            guard !data.isEmpty else {
-                handle.readabilityHandler = nil
-                return
+        let reader = output.fileHandleForReading
+        // A thread that blocks, and no event source: nothing can be amiss with it when files close and numbers come again.
+        Thread.detachNewThread {
+            while true {
+                let data = reader.availableData
+                if data.isEmpty { return }
+                let complete = rest.withLock { rest in
+                    var parts = (rest + String(decoding: data, as: UTF8.self)).split(
+                        separator: "\n",
+                        omittingEmptySubsequences: false
+                    )
+                    rest = String(parts.removeLast())
+                    return parts.map(String.init)
+                }
+                for line in complete { lines.add(line) }
             }
-            let complete = rest.withLock { rest in
-                var parts = (rest + String(decoding: data, as: UTF8.self)).split(
-                    separator: "\n",
-                    omittingEmptySubsequences: false
-                )
-                rest = String(parts.removeLast())
-                return parts.map(String.init)
-            }
-            for line in complete { lines.add(line) }
         }
-        process = try ChildProcess(path, arguments, output: output.fileHandleForWriting)
+        process = try ChildProcess(path, arguments, output: output.fileHandleForWriting, errors: .standardError)
         // So that the pipe ends with the process.
         try output.fileHandleForWriting.close()
     }

@@ -45,7 +45,8 @@ struct TestWorker {
     }
 
     private static func makeBroker(_ uri: String) throws -> any Broker {
-        let logger = Logger(label: "broker") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "broker") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .error
         let scheme = "sqlite:"
         return uri.hasPrefix(scheme)
             ? try SQLiteBroker(path: String(uri.dropFirst(scheme.count)), logger: logger)
@@ -56,6 +57,7 @@ struct TestWorker {
         var configuration = AsynqServer.Configuration(concurrency: concurrency, queues: [queue: 1])
         configuration.shutdownTimeout = shutdown
         configuration.logger = Logger(label: "worker") { StreamLogHandler.standardError(label: $0) }
+        configuration.logger.logLevel = .error
         configuration.healthCheck = { error in say(error == nil ? "ready" : "no broker") }
         let server = AsynqServer(
             try makeBroker(uri),
