@@ -15,6 +15,7 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
             case payloadDecoding, brokerUnavailable, brokerFailure
             case invalidTaskState
             case rateLimited
+            case notReplicated
             case duplicateEntry, entryNotFound
         }
         private let kind: Kind
@@ -57,6 +58,8 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
         public static let entryNotFound = Code(.entryNotFound)
         /// The broker cannot be reached, or did not answer in time. The operation may or may not have happened.
         public static let brokerUnavailable = Code(.brokerUnavailable)
+        /// The broker has stored it, but not as safely as it was asked to: a fail-over now may lose it.
+        public static let notReplicated = Code(.notReplicated)
         /// The broker answered with an error.
         public static let brokerFailure = Code(.brokerFailure)
         /// Thrown by a handler or middleware: there is no room for this task now. It is tried again after

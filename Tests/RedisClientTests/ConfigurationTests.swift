@@ -53,13 +53,37 @@ struct ConfigurationTests {
         #expect(try RedisConfiguration("rediss://h").tls?.verification == .full)
     }
 
+    @Test func `URIs of Sentinels are read`() throws {
+        let full = try RedisConfiguration(
+            "redis-sentinel://u:s%40@a,b:1,[::1]:2/3?master=m&username=app&password=p%26q"
+        )
+        let sentinel = try #require(full.sentinel)
+        #expect(sentinel.endpoints.map { "\($0)" } == ["a:26379", "b:1", "[::1]:2"])
+        #expect(sentinel.masterName == "m" && sentinel.username == "u" && sentinel.password == "s@")
+        #expect(full.username == "app" && full.password == "p&q" && full.database == 3 && full.tls == nil)
+        #expect(full.description == "redis-sentinel://a:26379,b:1,[::1]:2/3?master=m")
+
+        let short = try RedisConfiguration("rediss-sentinel://:s@a")
+        #expect(short.sentinel?.masterName == "mymaster" && short.sentinel?.password == "s")
+        #expect(short.password == nil && short.tls != nil)
+    }
+
+    @Test func `URIs of a Cluster are read`() throws {
+        let configuration = try RedisConfiguration("rediss-cluster://u:p@a,b:1,a")
+        #expect(configuration.cluster?.endpoints.map { "\($0)" } == ["a:6379", "b:1"])
+        #expect(configuration.username == "u" && configuration.password == "p" && configuration.tls != nil)
+        #expect(configuration.description == "rediss-cluster://a:6379,b:1")
+    }
+
     @Test(
         arguments: [
             ("http://h", "http"), ("redis://h:x", "port"), ("redis://h:0", "port"), ("redis://h:65536", "port"),
             ("redis://h/x", "database"), ("redis://h/-1", "database"), ("redis://h?db=1", "query"),
             ("redis://::1", "brackets"), ("redis://[::1", "bracket"), ("redis://a b", "white space"),
             ("redis://u:p%zz@h", "%25"), ("redis-socket://", "path"), ("redis-socket:///s?x=1", "not \"x\""),
-            ("redis-sentinel://h", "not supported yet"), ("redis-cluster://h", "not supported yet"),
+            ("redis-cluster://h/1", "one database"), ("redis-sentinel://a,,b", "between two commas"),
+            ("redis-sentinel://a,b:x", "port"), ("redis-sentinel://a/x", "database"),
+            ("redis-sentinel://a?name=x", "only master"),
         ]
     )
     func `a URI that is wrong is refused with what is wrong`(uri: String, text: String) {
@@ -70,10 +94,17 @@ struct ConfigurationTests {
 
     @Test func `no text about a configuration holds its password`() throws {
         var texts: [String] = []
-        for uri in ["redis://user:hunter2@h:1/2", "redis-socket://:hunter2@/s", "rediss://:hunter2@h"] {
+        for uri in [
+            "redis://user:hunter2@h:1/2", "redis-socket://:hunter2@/s", "rediss://:hunter2@h",
+            "redis-sentinel://:hunter2@h?password=hunter2",
+        ] {
             let configuration = try RedisConfiguration(uri)
             var dumped = ""
             dump(configuration, to: &dumped)
+            if let sentinel = configuration.sentinel {
+                dump(sentinel, to: &dumped)
+                texts += ["\(sentinel)", String(reflecting: sentinel)]
+            }
             texts += [configuration.description, "\(configuration)", String(reflecting: configuration), dumped]
         }
         for uri in ["redis://u:hunter2@h:x", "redis://u:hunter2%@h", "nosuch://u:hunter2@h", "redis://u:hunter2@h/x"] {
@@ -101,6 +132,20 @@ struct ConfigurationTests {
         #expect(refuses { $0.dialTimeout = .zero })
         #expect(refuses { $0.readTimeout = .zero })
         #expect(refuses { $0.writeTimeout = .zero })
+        #expect(refuses { $0.sentinel = .init(endpoints: []) })
+        #expect(refuses { $0.cluster = .init(endpoints: []) })
+        #expect(
+            refuses {
+                $0.cluster = .init(endpoints: [.host("a", port: 1)])
+                $0.database = 1
+            }
+        )
+        #expect(
+            refuses {
+                $0.sentinel = .init(endpoints: [.host("a", port: 1)])
+                $0.sentinel?.masterName = "a b"
+            }
+        )
         #expect(
             refuses {
                 $0.tls = .init()

@@ -12,6 +12,8 @@ struct SecretsTests {
             "redis://:hunter2", "redis://user:hunter2", "user:hunter2", "user:hunter2@h", ":hunter2@h", "hunter2@h",
             "redis://h?password=hunter2", "redis://h/0?password=hunter2", "redis://h/hunter2", "redis://[::1]hunter2",
             "redis-socket:///s?password=hunter2", "redis-socket:///s?db=hunter2", "redis://:hunter2%zz@h",
+            "redis-sentinel://:hunter2", "redis-sentinel://h?hunter2", "redis-sentinel://h?pass=hunter2",
+            "redis-sentinel://h,:hunter2", "redis-sentinel://h?password=hunter2%zz",
         ]
     )
     func `a URI that is refused is not repeated`(uri: String) {

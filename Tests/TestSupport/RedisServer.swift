@@ -11,12 +11,15 @@ package final class RedisServer: Sendable {
     package let port: Int
     package let folder: URL
     private let arguments: [String]
+    /// What a Sentinel's file says at first; it rewrites it itself.
+    private let sentinelFile: String?
     private let process = Mutex<ChildProcess?>(nil)
 
-    private init(port: Int, folder: URL, arguments: [String]) {
+    private init(port: Int, folder: URL, arguments: [String], sentinelFile: String?) {
         self.port = port
         self.folder = folder
         self.arguments = arguments
+        self.sentinelFile = sentinelFile
     }
 
     deinit {
@@ -24,6 +27,7 @@ package final class RedisServer: Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
+    package var isRunning: Bool { process.withLock { $0?.isRunning == true } }
     package var uri: String { "redis://127.0.0.1:\(port)" }
     package var socketPath: String { folder.appendingPathComponent("redis.sock").path }
 
@@ -42,7 +46,10 @@ package final class RedisServer: Sendable {
         return try await body(server)
     }
 
-    private static func start(_ arguments: [String]) async throws -> RedisServer {
+    /// Starts one that belongs to a set of servers, which has taken its place.
+    ///
+    /// - Parameter sentinelFile: makes it a Sentinel.
+    static func start(_ arguments: [String], sentinelFile: String? = nil) async throws -> RedisServer {
         var last: any Error = StartFailure(description: "not tried")
         // Between the look for a free port and the start another process may take it.
         for _ in 0..<5 {
@@ -50,7 +57,12 @@ package final class RedisServer: Sendable {
                 "asynq-test-\(UUID().uuidString)"
             )
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            let server = RedisServer(port: try freePort(), folder: folder, arguments: arguments)
+            let server = RedisServer(
+                port: try freePort(),
+                folder: folder,
+                arguments: arguments,
+                sentinelFile: sentinelFile
+            )
             do {
                 try await server.start()
                 return server
@@ -71,15 +83,7 @@ package final class RedisServer: Sendable {
         let log = folder.appendingPathComponent("redis.log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         let output = try FileHandle(forWritingTo: log)
-        let process = try ChildProcess(
-            path,
-            [
-                "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "",
-                "--dir", folder.path, "--enable-debug-command", "local",
-            ] + arguments,
-            output: output,
-            errors: output
-        )
+        let process = try ChildProcess(path, try words(), output: output, errors: output)
         self.process.withLock { $0 = process }
         // It says so in its log when it takes connections, at the earliest.
         try await eventually("redis-server on port \(port) takes connections") {
@@ -87,9 +91,27 @@ package final class RedisServer: Sendable {
             guard process.isRunning else {
                 throw StartFailure(description: "redis-server ended at its start: \(text.suffix(500))")
             }
-            return text.contains("Ready to accept connections")
+            return text.contains(sentinelFile == nil ? "Ready to accept connections" : "Sentinel ID is")
         }
     }
+
+    private func words() throws -> [String] {
+        let common = ["--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.path]
+        guard let sentinelFile else {
+            let own = ["--unixsocket", socketPath, "--save", "", "--enable-debug-command", "local"]
+            return common + own + arguments
+        }
+        let file = folder.appendingPathComponent("sentinel.conf")
+        if !FileManager.default.fileExists(atPath: file.path) {
+            try Data(sentinelFile.utf8).write(to: file)
+        }
+        return [file.path, "--sentinel"] + common + arguments
+    }
+
+    /// Stops it as it stands, until ``resume()``: it keeps its connections and answers nothing.
+    package func suspend() { process.withLock { $0 }?.signal(SIGSTOP) }
+
+    package func resume() { process.withLock { $0 }?.signal(SIGCONT) }
 
     /// Ends it in good order.
     package func stop() { end(SIGTERM) }
@@ -108,6 +130,14 @@ package final class RedisServer: Sendable {
     package func cli(_ arguments: String...) throws -> String {
         var connection = try PlainConnection(port: port)
         return try connection.run(arguments)
+    }
+
+    /// The answers to several commands on one connection.
+    package func cli(_ commands: [String]...) throws -> [String] {
+        var connection = try PlainConnection(port: port)
+        var answers: [String] = []
+        for command in commands { answers.append(try connection.run(command)) }
+        return answers
     }
 
     /// A loopback port that nobody listens on.

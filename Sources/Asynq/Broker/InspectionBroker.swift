@@ -69,8 +69,13 @@ public protocol InspectionBroker: Sendable {
 
     /// The hash slot of a queue's keys, for a broker that has such.
     func keySlot(of queue: String) -> Int?
+
+    /// The addresses of the nodes that hold a queue, the one that is written to first. Default: none.
+    func nodes(of queue: String) async throws -> [String]
 }
 
 extension InspectionBroker {
     public func keySlot(of queue: String) -> Int? { nil }
+
+    public func nodes(of queue: String) async throws -> [String] { [] }
 }

@@ -128,6 +128,10 @@ public struct AsynqInspector: Sendable {
     /// The hash slot of a queue on a Redis Cluster; `nil` if the broker is not on Redis.
     public func keySlot(of queue: String) -> Int? { broker.keySlot(of: queue) }
 
+    /// The addresses of the nodes that hold a queue: on a Redis Cluster the master of its slot and then the replicas,
+    /// behind Sentinels the master, or the one server. None if the broker is not on Redis.
+    public func nodes(of queue: String) async throws -> [String] { try await broker.nodes(of: queue) }
+
     /// How many tasks a step of a bulk operation takes at most; between two steps others get their turn.
     static let step = 1000
 

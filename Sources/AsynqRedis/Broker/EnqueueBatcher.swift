@@ -48,11 +48,13 @@ final class EnqueueBatcher: Sendable {
 
     private let keys: QueueKeys
     private let scripts: ScriptRunner
+    private let durability: RedisDurability
     private let state = Mutex(State())
 
-    init(keys: QueueKeys, scripts: ScriptRunner) {
+    init(keys: QueueKeys, scripts: ScriptRunner, durability: RedisDurability) {
         self.keys = keys
         self.scripts = scripts
+        self.durability = durability
     }
 
     func enqueue(_ tasks: [EncodedTask]) async -> [Result<EnqueueReceipt, AsynqError>] {
@@ -119,7 +121,7 @@ final class EnqueueBatcher: Sendable {
         var requests: [ScriptRunner.Request] = [
             .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
         ]
-        for chunk in chunks { requests.append(.init(call(chunk), .key(keys.base))) }
+        for chunk in chunks { requests.append(.init(call(chunk), .key(keys.base), durability)) }
         scripts.submit(requests) { [self] replies in
             var results: [Result<EnqueueReceipt, AsynqError>] = []
             results.reserveCapacity(tasks.count)
@@ -139,7 +141,7 @@ final class EnqueueBatcher: Sendable {
     private func call(_ tasks: ArraySlice<EncodedTask>) -> ScriptCall {
         var call = ScriptCall.Builder(
             .enqueue,
-            keys: [keys.pending],
+            keys: [keys.pending] + (scripts.redis.spreadsKeys ? tasks.map { keys.task($0.id) } : []),
             argumentCount: 1 + 2 * tasks.count,
             capacity: tasks.reduce(0) { $0 + $1.bytes.count + 36 }
         )

@@ -54,7 +54,7 @@ extension RedisBroker {
         batchers.withLock { batchers in
             if let batcher = batchers[QueueName(queue)] { return batcher }
             if batchers.count >= 10_000 { batchers.removeAll() }
-            let batcher = EnqueueBatcher(keys: keys(queue), scripts: scripts)
+            let batcher = EnqueueBatcher(keys: keys(queue), scripts: enqueues, durability: durability)
             batchers[QueueName(queue)] = batcher
             return batcher
         }
@@ -73,9 +73,11 @@ extension RedisBroker {
             maxSize: Self.maxBytesPerScript,
             size: { $0.2.count }
         ) {
-            calls.append(.init(Self.call(chunk, keys), .key(keys.base)))
+            let locks = redis.spreadsKeys ? chunk.map(\.1).filter { !$0.isEmpty } : []
+            let more = named(chunk.lazy.map(\.0.message.id), keys) + locks
+            calls.append(.init(Self.call(chunk, keys, more: more), .key(keys.base), durability))
         }
-        let replies = await scripts.run(calls)
+        let replies = await enqueues.run(calls)
         _ = try replies[0].get()
         var results: [Result<EnqueueReceipt, AsynqError>] = []
         var replied = replies.dropFirst()

@@ -98,7 +98,7 @@ extension RedisBroker {
     private func doneCall(_ messages: [TaskMessage], _ keys: QueueKeys) -> ScriptCall {
         var call = ScriptCall.Builder(
             .done,
-            keys: [keys.active, keys.lease, keys.processed],
+            keys: [keys.active, keys.lease, keys.processed] + named(finishing: messages, keys),
             argumentCount: 1 + 2 * messages.count,
             capacity: 48 * messages.count
         )
@@ -113,7 +113,8 @@ extension RedisBroker {
     private func completeCall(_ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
         var call = ScriptCall.Builder(
             .complete,
-            keys: [keys.active, keys.lease, keys.processed, keys.completed],
+            keys: [keys.active, keys.lease, keys.processed, keys.completed]
+                + named(finishing: requests.lazy.map(\.task.message), keys),
             argumentCount: 1 + 4 * requests.count,
             capacity: 256 * requests.count
         )
@@ -131,7 +132,8 @@ extension RedisBroker {
     private func retryCall(_ requests: [FinishRequest], _ keys: QueueKeys, isRecovery: Bool) throws -> ScriptCall {
         var call = ScriptCall.Builder(
             .retry,
-            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.retry, keys.due],
+            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.retry, keys.due]
+                + named(finishing: requests.lazy.map(\.task.message), keys),
             argumentCount: 2 + 4 * requests.count,
             capacity: 256 * requests.count
         )
@@ -152,7 +154,8 @@ extension RedisBroker {
     {
         var call = ScriptCall.Builder(
             .archive,
-            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.archived],
+            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.archived]
+                + named(tasks.lazy.map(\.id), keys) + countersOfToday(keys),
             argumentCount: 4 + 2 * tasks.count,
             capacity: 256 * tasks.count
         )
@@ -170,7 +173,7 @@ extension RedisBroker {
     private func requeueCall(_ ids: [String], _ keys: QueueKeys) -> ScriptCall {
         var call = ScriptCall.Builder(
             .requeue,
-            keys: [keys.active, keys.lease, keys.pending],
+            keys: [keys.active, keys.lease, keys.pending] + named(ids, keys),
             argumentCount: 1 + ids.count,
             capacity: 40 * ids.count
         )

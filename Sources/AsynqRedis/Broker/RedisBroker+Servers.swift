@@ -54,4 +54,12 @@ extension RedisBroker {
     }
 
     public func keySlot(of queue: String) -> Int? { KeySlot.slot(of: keys(queue).base) }
+
+    public func nodes(of queue: String) async throws -> [String] {
+        do {
+            return try await redis.nodes(of: .key(keys(queue).base)).map(\.description)
+        } catch {
+            throw AsynqError(error)
+        }
+    }
 }

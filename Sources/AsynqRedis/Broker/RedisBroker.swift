@@ -15,6 +15,9 @@ import Synchronization
 public final class RedisBroker: Broker {
     let redis: any RedisTopology
     let scripts: ScriptRunner
+    /// For enqueues. If they wait for replicas, on connections of their own, which nothing else is held up on.
+    let enqueues: ScriptRunner
+    let durability: RedisDurability
     let logger: Logger
     let clock = RedisClock()
     private let keyCache = Mutex<[QueueName: QueueKeys]>([:])
@@ -28,18 +31,36 @@ public final class RedisBroker: Broker {
 
     /// - Parameters:
     ///   - uri: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` for TLS, `redis-socket://[:password@]path[?db=n]`,
-    ///     or `host:port` (spec 2, "Connection").
+    ///     `redis-sentinel://…`, `redis-cluster://…`, or `host:port`; see `RedisConfiguration` (spec 2, "Connection").
     ///   - logger: for connections that are lost and tasks that cannot be read. Payloads never appear.
     /// - Throws: `RedisError` that says which part of the URI is wrong.
     public convenience init(_ uri: String, logger: Logger = Logger(label: "asynq.redis")) throws {
         try self.init(configuration: RedisConfiguration(uri), logger: logger)
     }
 
+    /// - Parameters:
+    ///   - configuration: how to reach Redis.
+    ///   - durability: what must have a task before a client's enqueue is acknowledged. Default: the master.
+    ///   - logger: for connections that are lost and tasks that cannot be read. Payloads never appear.
     /// - Throws: `RedisError` that says which setting is not allowed.
-    public init(configuration: RedisConfiguration, logger: Logger = Logger(label: "asynq.redis")) throws {
+    public init(
+        configuration: RedisConfiguration,
+        durability: RedisDurability = .master,
+        logger: Logger = Logger(label: "asynq.redis")
+    ) throws {
+        try durability.validate()
         name = configuration.description
         redis = try configuration.makeTopology(logger: logger)
-        scripts = ScriptRunner(redis: redis)
+        let scripts = ScriptRunner(redis: redis)
+        self.scripts = scripts
+        self.durability = durability
+        if durability == .master {
+            enqueues = scripts
+        } else {
+            var waiting = configuration
+            waiting.readTimeout += durability.limit
+            enqueues = ScriptRunner(redis: try waiting.makeTopology(logger: logger))
+        }
         self.logger = logger
     }
 
@@ -57,6 +78,7 @@ public final class RedisBroker: Broker {
 
     public func shutdown() async {
         await redis.shutdown()
+        if durability != .master { await enqueues.redis.shutdown() }
     }
 
     public func cancel(taskID: String) async throws {
@@ -93,7 +115,9 @@ extension AsynqError {
             self.init(.brokerUnavailable, String(describing: error), cause: error)
             return
         }
-        let isRefusal = error.code == .serverError || error.code == .invalidConfiguration
+        // A Cluster on the way from one state to another, or a replica without a master.
+        let isPassing = ["TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"].contains(error.serverCode)
+        let isRefusal = (error.code == .serverError && !isPassing) || error.code == .invalidConfiguration
         self.init(isRefusal ? .brokerFailure : .brokerUnavailable, error.description, cause: error)
     }
 }

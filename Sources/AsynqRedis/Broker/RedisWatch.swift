@@ -7,7 +7,7 @@ import Synchronization
 
 /// Tells a server of changes by client tracking: on a connection of its own the watch reads a key, and Redis sends it
 /// one invalidation at the next write to that key, whoever wrote. A busy queue costs nothing, since nobody listens to
-/// it; an idle one costs no polling.
+/// it; an idle one costs no polling. On a Cluster each queue has a connection, to the node that holds it.
 final class RedisWatch: BrokerWatch {
     /// What a tracked key tells of.
     private enum Subject {
@@ -17,8 +17,9 @@ final class RedisWatch: BrokerWatch {
     }
 
     private struct State {
-        var connection: RedisLane?
-        var isLive = false
+        var connections: [RedisLane] = []
+        /// Which of them are there and set up.
+        var live: Set<Int> = []
         var isClosed = false
         /// Queues whose next task is to be signalled.
         var pending: Set<String> = []
@@ -28,11 +29,16 @@ final class RedisWatch: BrokerWatch {
         var groups: Set<String> = []
         /// Groups whose next task is to be signalled, by their keys.
         var growth: [String: GroupReference] = [:]
+
+        var isLive: Bool { !isClosed && live.count == connections.count }
     }
 
+    private let redis: any RedisTopology
     private let state = Mutex(State())
     private let subjects: [String: Subject]
     private let queues: [String: QueueKeys]
+    /// Which connection is for a queue.
+    private let places: [String: Int]
     private let logger: Logger
     private let onSignal: @Sendable (BrokerSignal) -> Void
 
@@ -42,7 +48,10 @@ final class RedisWatch: BrokerWatch {
         logger: Logger,
         onSignal: @escaping @Sendable (BrokerSignal) -> Void
     ) {
+        self.redis = redis
         self.queues = Dictionary(queues.map { ($0.queue, $0) }) { first, _ in first }
+        let isSpread = redis.spreadsKeys && !queues.isEmpty
+        places = Dictionary(queues.enumerated().map { ($1.queue, isSpread ? $0 : 0) }) { first, _ in first }
         var subjects: [String: Subject] = [:]
         for keys in queues {
             for key in [keys.pending, keys.paused] { subjects[key] = .pending(keys) }
@@ -52,24 +61,27 @@ final class RedisWatch: BrokerWatch {
         self.subjects = subjects
         self.logger = logger
         self.onSignal = onSignal
-        let connection = redis.makeListener(for: queues.first.map { .key($0.base) } ?? .any) { [weak self] push in
-            self?.received(push)
-        } onState: { [weak self] state in
-            self?.changed(state)
+        let routes: [RedisRoute] = queues.map { .key($0.base) }
+        let connections = (isSpread ? routes : [routes.first ?? .any]).enumerated().map { place, route in
+            redis.makeListener(for: route) { [weak self] push in
+                self?.received(push)
+            } onState: { [weak self] state in
+                self?.changed(state, place)
+            }
         }
-        state.withLock { $0.connection = connection }
-        connection.open()
+        state.withLock { $0.connections = connections }
+        for connection in connections { connection.open() }
     }
 
     var isLive: Bool { state.withLock { $0.isLive } }
 
     func close() async {
-        let connection = state.withLock { state in
+        let connections = state.withLock { state in
             state.isClosed = true
-            state.isLive = false
-            return state.connection.take()
+            defer { state.connections = [] }
+            return state.connections
         }
-        await connection?.shutdown()
+        for connection in connections { await connection.shutdown() }
     }
 
     // MARK: Listening
@@ -94,12 +106,13 @@ final class RedisWatch: BrokerWatch {
         let connection = state.withLock { state -> RedisLane? in
             guard state.isLive else { return nil }
             state.pending.insert(keys.queue)
-            return state.connection
+            return state.connections[places[keys.queue] ?? 0]
         }
         _ = connection?.submit([RESPCommand("LLEN", keys.pending), RESPCommand("EXISTS", keys.paused)]) {
             [weak self] replies in
             guard let self else { return }
             guard case .success(let length) = replies[0], case .success(let paused) = replies[1] else {
+                notice(replies)
                 // A lost connection is signalled by itself.
                 if isLive { later(Self.refusalDelay) { $0.look(keys) } }
                 return
@@ -111,41 +124,59 @@ final class RedisWatch: BrokerWatch {
     func listenForDue(in queues: [String]) async {
         let keys = queues.compactMap { self.queues[$0] }
         let commands = keys.flatMap { keys in
-            [RESPCommand("ZCARD", keys.scheduled), RESPCommand("ZCARD", keys.retry)]
+            [RESPCommand("ZCARD", keys.scheduled), RESPCommand("ZCARD", keys.retry)].map { (keys.queue, $0) }
         }
         await read(commands) { $0.due.formUnion(keys.map(\.queue)) }
     }
 
     func listenForGroups(in queues: [String]) async {
         let keys = queues.compactMap { self.queues[$0] }
-        await read(keys.map { RESPCommand("SCARD", $0.groups) }) { state in
+        await read(keys.map { ($0.queue, RESPCommand("SCARD", $0.groups)) }) { state in
             state.groups.formUnion(keys.map(\.queue))
         }
     }
 
     func listenForGrowth(of groups: [GroupReference]) async {
         let keys = groups.compactMap { group in queues[group.queue].map { ($0.group(group.name), group) } }
-        await read(keys.map { RESPCommand("ZCARD", $0.0) }) { state in
+        await read(keys.map { ($0.1.queue, RESPCommand("ZCARD", $0.0)) }) { state in
             state.growth.merge(keys) { $1 }
         }
     }
 
     /// Reads keys, so that Redis tells of their next change. Returns when it will, or when there is no connection.
-    private func read(_ commands: [RESPCommand], _ remember: (inout State) -> Void) async {
-        let connection = state.withLock { state -> RedisLane? in
+    ///
+    /// - Parameter commands: each with its queue.
+    private func read(_ commands: [(queue: String, command: RESPCommand)], _ remember: (inout State) -> Void) async {
+        let connections = state.withLock { state -> [RedisLane]? in
             guard state.isLive, !commands.isEmpty else { return nil }
             remember(&state)
-            return state.connection
+            return state.connections
         }
-        guard let connection else { return }
-        let replies = await withCheckedContinuation { continuation in
-            _ = connection.submit(commands) { continuation.resume(returning: $0) }
+        guard let connections else { return }
+        let parts = Dictionary(grouping: commands) { places[$0.queue] ?? 0 }
+        let isRefused = await withTaskGroup(of: Bool.self) { group in
+            for (place, part) in parts {
+                group.addTask { await self.isRefused(part.map(\.command), on: connections[place]) }
+            }
+            return await group.reduce(false) { $0 || $1 }
         }
-        let isRefused = replies.contains { if case .failure = $0 { true } else { false } }
         if isRefused {
             // Of some changes nothing will tell, so everything is looked at once more.
             later(Self.refusalDelay) { if $0.isLive { $0.onSignal(.live) } }
         }
+    }
+
+    private func isRefused(_ commands: [RESPCommand], on connection: RedisLane) async -> Bool {
+        let replies = await withCheckedContinuation { continuation in
+            _ = connection.submit(commands) { continuation.resume(returning: $0) }
+        }
+        notice(replies)
+        return replies.contains { if case .failure = $0 { true } else { false } }
+    }
+
+    /// The queue may have gone to another node.
+    private func notice(_ replies: [Result<RESPValue, RedisError>]) {
+        for case .failure(let error) in replies { redis.noticeRefusal(error) }
     }
 
     // MARK: Hearing
@@ -192,35 +223,37 @@ final class RedisWatch: BrokerWatch {
         if let group = state.withLock({ $0.growth.removeValue(forKey: key) }) { onSignal(.grown(group)) }
     }
 
-    private func changed(_ connectionState: RedisLane.ConnectionState) {
+    private func changed(_ connectionState: RedisLane.ConnectionState, _ place: Int) {
         switch connectionState {
         case .connected:
-            guard let connection = state.withLock({ $0.connection }) else { return }
-            let commands = [RESPCommand("CLIENT", "TRACKING", "ON"), RESPCommand("SUBSCRIBE", RedisKeys.cancelChannel)]
-            _ = connection.submit(commands) { [weak self] replies in self?.setUp(replies) }
+            guard let connection = state.withLock({ $0.isClosed ? nil : $0.connections[place] }) else { return }
+            var commands = [RESPCommand("CLIENT", "TRACKING", "ON")]
+            // A Cluster passes messages on to all of its nodes.
+            if place == 0 { commands.append(RESPCommand("SUBSCRIBE", RedisKeys.cancelChannel)) }
+            _ = connection.submit(commands) { [weak self] replies in self?.setUp(replies, place) }
         case .disconnected:
             let wasLive = state.withLock { state in
                 defer {
-                    state.isLive = false
+                    state.live.remove(place)
                     state.pending = []
                     state.due = []
                     state.groups = []
                     state.growth = [:]
                 }
-                return state.isLive && !state.isClosed
+                return state.isLive
             }
             if wasLive { onSignal(.lost) }
         }
     }
 
-    private func setUp(_ replies: [Result<RESPValue, RedisError>]) {
+    private func setUp(_ replies: [Result<RESPValue, RedisError>], _ place: Int) {
         for (what, reply) in zip(["new tasks", "cancellations"], replies) {
             guard case .failure(let error) = reply, error.code == .serverError else { continue }
             logger.warning("cannot be notified of \(what)", metadata: ["error": "\(error)"])
         }
         guard case .success = replies[0] else { return }
         let isLive = state.withLock { state in
-            state.isLive = !state.isClosed
+            state.live.insert(place)
             return state.isLive
         }
         if isLive { onSignal(.live) }

@@ -10,17 +10,21 @@ struct ScriptRunner: Sendable {
         let command: RESPCommand
         let script: ScriptCall?
         let route: RedisRoute
+        /// What must have it before it counts as done.
+        let durability: RedisDurability
 
         init(_ command: RESPCommand, _ route: RedisRoute) {
             self.command = command
             script = nil
             self.route = route
+            durability = .master
         }
 
-        init(_ call: ScriptCall, _ route: RedisRoute) {
+        init(_ call: ScriptCall, _ route: RedisRoute, _ durability: RedisDurability = .master) {
             command = call.command
             script = call
             self.route = route
+            self.durability = durability
         }
     }
 
@@ -41,15 +45,39 @@ struct ScriptRunner: Sendable {
     ) {
         let gather = ReplyGatherer(count: requests.count, completion: completion)
         for (index, request) in requests.enumerated() {
-            _ = redis.submit([request.command], to: request.route) { replies in
-                let reply = replies[0]
-                if let script = request.script, case .failure(let error) = reply, error.serverCode == "NOSCRIPT" {
-                    _ = redis.submit([script.withSource], to: request.route) { replies in
-                        gather.set(index, replies[0])
-                    }
+            send(request.command, request) { reply in
+                if let script = request.script, case .failure(let error) = reply,
+                    (error.cause as? RedisError)?.serverCode == "NOSCRIPT"
+                {
+                    send(script.withSource, request) { gather.set(index, $0) }
                 } else {
                     gather.set(index, reply)
                 }
+            }
+        }
+    }
+
+    private func send(
+        _ command: RESPCommand,
+        _ request: Request,
+        completion: @escaping @Sendable (Result<RESPValue, AsynqError>) -> Void
+    ) {
+        guard let wait = request.durability.command else {
+            redis.submit([command], to: request.route) { completion($0[0].mapError { AsynqError($0) }) }
+            return
+        }
+        // Redis waits for what the same connection has written.
+        redis.submit([command, wait], to: request.route, isChain: true) { replies in
+            let reply = replies[0].mapError { AsynqError($0) }
+            guard case .success = reply else { return completion(reply) }
+            switch replies[1] {
+            case .success(let confirmed):
+                if let shortfall = request.durability.shortfall(confirmed) {
+                    completion(.failure(shortfall))
+                } else {
+                    completion(reply)
+                }
+            case .failure(let error): completion(.failure(AsynqError(error)))
             }
         }
     }
@@ -70,9 +98,9 @@ private final class ReplyGatherer: Sendable {
         self.completion = completion
     }
 
-    func set(_ index: Int, _ reply: Result<RESPValue, RedisError>) {
+    func set(_ index: Int, _ reply: Result<RESPValue, AsynqError>) {
         let all = state.withLock { state -> [Result<RESPValue, AsynqError>]? in
-            state.replies[index] = reply.mapError { AsynqError($0) }
+            state.replies[index] = reply
             state.missing -= 1
             return state.missing == 0 ? state.replies.compactMap(\.self) : nil
         }

@@ -3,6 +3,10 @@ extension RedisConfiguration {
     ///
     /// - `redis://[user[:password]@]host[:port][/db]`, and `rediss://…` for TLS
     /// - `redis-socket://[:password@]path[?db=n]`
+    /// - `redis-sentinel://[[user]:password@]host[:port][,host[:port]…][/db][?master=name]`, `rediss-sentinel://…` for TLS.
+    ///   User and password are the Sentinels', as in Go's asynq; those of the servers are `username=…` and `password=…`
+    ///   in the query. Default port: 26379; default name of the master: `mymaster`.
+    /// - `redis-cluster://[user[:password]@]host[:port][,host[:port]…]`, `rediss-cluster://…` for TLS
     /// - `host:port` or `host`
     ///
     /// User and password may hold percent escapes; IPv6 addresses stand between brackets.
@@ -21,17 +25,24 @@ extension RedisConfiguration {
             try self.init(server: rest)
             tls = TLS()
         case "redis-socket": try self.init(socket: rest)
-        case "redis-sentinel", "redis-cluster":
-            throw Self.invalid("Sentinel and Cluster are not supported yet; name one server with redis://host:port")
+        case "redis-sentinel": try self.init(sentinels: rest)
+        case "rediss-sentinel":
+            try self.init(sentinels: rest)
+            tls = TLS()
+        case "redis-cluster": try self.init(cluster: rest)
+        case "rediss-cluster":
+            try self.init(cluster: rest)
+            tls = TLS()
         case let other:
             throw Self.invalid(
-                "\"\(other)://\" is not known; use redis://, rediss:// (TLS), redis-socket:// or host:port"
+                "\"\(other)://\" is not known; use redis://, rediss:// (TLS), redis-socket://, redis-sentinel://, "
+                    + "redis-cluster:// or host:port"
             )
         }
     }
 
     /// - Parameter text: repeats nothing that may be a password, wherever one was put by mistake.
-    private static func invalid(_ text: String) -> RedisError {
+    static func invalid(_ text: String) -> RedisError {
         RedisError(.invalidConfiguration, "redis URI: \(text)")
     }
 
@@ -64,7 +75,7 @@ extension RedisConfiguration {
     }
 
     /// Takes user and password from the front. The last `@` ends them, so that a password may hold one.
-    private mutating func takeCredentials(_ text: Substring) throws(RedisError) -> Substring {
+    mutating func takeCredentials(_ text: Substring) throws(RedisError) -> Substring {
         guard let at = text.lastIndex(of: "@") else { return text }
         let credentials = text[..<at]
         let colon = credentials.firstIndex(of: ":") ?? credentials.endIndex
@@ -77,14 +88,14 @@ extension RedisConfiguration {
         return text[text.index(after: at)...]
     }
 
-    private static func database(_ text: Substring) throws(RedisError) -> Int {
+    static func database(_ text: Substring) throws(RedisError) -> Int {
         guard let number = Int(text), number >= 0 else {
             throw invalid("the database is no number; it must be 0 or more")
         }
         return number
     }
 
-    private static func endpoint(_ text: Substring) throws(RedisError) -> Endpoint {
+    static func endpoint(_ text: Substring, port standard: Int = 6379) throws(RedisError) -> Endpoint {
         guard !text.contains("@") else { throw invalid("before user and password redis:// or rediss:// is missing") }
         var host = text
         var port: Substring?
@@ -100,7 +111,7 @@ extension RedisConfiguration {
             guard !host.contains(":") else { throw invalid("an IPv6 address must stand between brackets") }
         }
         guard !host.contains(where: \.isWhitespace) else { throw invalid("the host holds white space") }
-        var number = 6379
+        var number = standard
         if let port {
             guard let value = Int(port), (1...65_535).contains(value) else {
                 throw invalid("the port is no number from 1 to 65535; a password needs an @ behind it")
@@ -110,7 +121,7 @@ extension RedisConfiguration {
         return .host(host.isEmpty ? "127.0.0.1" : String(host), port: number)
     }
 
-    private static func unescaped(_ text: Substring) throws(RedisError) -> String {
+    static func unescaped(_ text: Substring) throws(RedisError) -> String {
         guard text.contains("%") else { return String(text) }
         var bytes: [UInt8] = []
         var rest = text.utf8[...]

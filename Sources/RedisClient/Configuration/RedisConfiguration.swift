@@ -37,8 +37,48 @@ public struct RedisConfiguration: Sendable {
         public init() {}
     }
 
-    /// Default: 127.0.0.1:6379.
+    /// The Sentinels that say which server is the master.
+    public struct Sentinel: Sendable {
+        /// Where they listen. One that can be reached is enough; name all, for the day on which some are away.
+        public var endpoints: [Endpoint]
+        /// The name under which they watch the master. Default: `mymaster`.
+        public var masterName = "mymaster"
+        /// The ACL user of the Sentinels themselves. Default: `default`, if there is a password.
+        public var username: String?
+        /// The password of the Sentinels themselves. That of the servers is ``RedisConfiguration/password``.
+        public var password: String?
+
+        public init(endpoints: [Endpoint]) {
+            self.endpoints = endpoints
+        }
+    }
+
+    /// The nodes of a Redis Cluster.
+    public struct Cluster: Sendable, Hashable {
+        /// Some of the nodes, which tell of the others. One that can be reached is enough; name several.
+        public var endpoints: [Endpoint]
+
+        public init(endpoints: [Endpoint]) {
+            self.endpoints = endpoints
+        }
+    }
+
+    /// What is expected to answer.
+    enum Peer: Sendable {
+        case server
+        /// A server that may be written to: it is asked for its role.
+        case master
+        case sentinel
+    }
+
+    /// The server, unless ``sentinel`` names it or there is a ``cluster``. Default: 127.0.0.1:6379.
     public var endpoint: Endpoint
+    /// The Sentinels to ask for the master, which is followed when it changes. User, password, database and
+    /// time-outs are the servers'; ``tls`` is for both. Default: none, there is one server.
+    public var sentinel: Sentinel?
+    /// The Cluster that holds the tasks: each queue lies on one of its nodes. It has one database, 0. Default: none.
+    public var cluster: Cluster?
+    var peer = Peer.server
     /// The ACL user. Default: `default`, if there is a password.
     public var username: String?
     public var password: String?
@@ -53,7 +93,7 @@ public struct RedisConfiguration: Sendable {
     public var readTimeout = Duration.seconds(3)
     /// How long the network may take no more of what is to be sent before the connection is given up. Default: 3 s.
     public var writeTimeout = Duration.seconds(3)
-    /// How many connections carry commands. More than one helps only where large payloads hold up small ones.
+    /// How many connections carry commands, to each node of a Cluster. More than one helps only where large payloads hold up small ones.
     /// Default: 1.
     public var poolSize = 1
     /// How many commands may wait on a connection, sent or not. One more fails at once. Default: 65 536.
@@ -80,16 +120,49 @@ public struct RedisConfiguration: Sendable {
             (tls?.certificateFile == nil) == (tls?.privateKeyFile == nil),
             "a client certificate needs both certificateFile and privateKeyFile"
         )
+        if let cluster {
+            try require(!cluster.endpoints.isEmpty, "at least one node of the Cluster must be named")
+            try require(database == 0, "a Cluster has no database but 0")
+            try require(sentinel == nil, "Sentinels do not watch a Cluster: set sentinel or cluster")
+        }
+        if let sentinel {
+            try require(!sentinel.endpoints.isEmpty, "at least one Sentinel must be named")
+            try require(
+                !sentinel.masterName.isEmpty && !sentinel.masterName.contains(where: \.isWhitespace),
+                "the master's name must not be empty or hold white space"
+            )
+        }
     }
 }
 
 extension RedisConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Without user and password.
     public var description: String {
-        switch endpoint {
+        if let sentinel {
+            let places = sentinel.endpoints.map { "\($0)" }.joined(separator: ",")
+            let scheme = tls == nil ? "redis-sentinel" : "rediss-sentinel"
+            return "\(scheme)://\(places)/\(database)?master=\(sentinel.masterName)"
+        }
+        if let cluster {
+            let places = cluster.endpoints.map { "\($0)" }.joined(separator: ",")
+            return "\(tls == nil ? "redis-cluster" : "rediss-cluster")://\(places)"
+        }
+        return switch endpoint {
         case .host: "\(tls == nil ? "redis" : "rediss")://\(endpoint)/\(database)"
         case .unixSocket(let path): "redis-socket://\(path)?db=\(database)"
         }
+    }
+
+    public var debugDescription: String { description }
+
+    /// So that `dump` shows no password either.
+    public var customMirror: Mirror { Mirror(self, children: ["description": description]) }
+}
+
+extension RedisConfiguration.Sentinel: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Without user and password.
+    public var description: String {
+        "\(masterName) at \(endpoints.map { "\($0)" }.joined(separator: ","))"
     }
 
     public var debugDescription: String { description }

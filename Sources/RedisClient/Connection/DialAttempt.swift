@@ -18,7 +18,7 @@ final class DialAttempt {
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.completion = completion
-        place = "\(configuration.endpoint)"
+        place = configuration.peer == .master ? "\(configuration)" : "\(configuration.endpoint)"
         timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(configuration.dialTimeout)) {
             self.fail("no answer within \(configuration.dialTimeout)")
         }
@@ -52,6 +52,8 @@ final class DialAttempt {
         }
     }
 
+    var isOver: Bool { completion == nil }
+
     /// The attempt has failed for a reason that says all.
     func fail(_ error: RedisError) { end(.failure(error)) }
 
@@ -59,7 +61,7 @@ final class DialAttempt {
     func fail(_ text: String) {
         let message: String
         if handler == nil {
-            message = "cannot connect to \(place): \(text). Is Redis running there?"
+            message = "cannot connect to \(place): \(text). Is \(peer) running there?"
         } else if configuration.tls != nil, handler?.isEncrypted == false {
             message = "TLS handshake with \(place) failed: \(text). Does the server speak TLS on this port?"
         } else {
@@ -68,6 +70,8 @@ final class DialAttempt {
         }
         fail(RedisError(.connectionFailed, message))
     }
+
+    private var peer: String { configuration.peer == .sentinel ? "a Sentinel" : "Redis" }
 
     private func end(_ result: Result<RedisChannelHandler, RedisError>) {
         timer?.cancel()

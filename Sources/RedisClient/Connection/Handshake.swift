@@ -16,6 +16,8 @@ struct Handshake: Sendable {
         if !configuration.clientName.isEmpty { hello += ["SETNAME", configuration.clientName] }
         var commands = [RESPCommand("HELLO", arguments: hello)]
         if configuration.database != 0 { commands.append(RESPCommand("SELECT", String(configuration.database))) }
+        // The last, so that its place is known.
+        if configuration.peer == .master { commands.append(RESPCommand("ROLE")) }
         return commands
     }
 
@@ -25,7 +27,7 @@ struct Handshake: Sendable {
         case .failure(let error): return .failure(explained(error))
         case nil: return .failure(RedisError(.protocolError, "no reply to HELLO from \(place)"))
         }
-        if replies.count > 1, case .failure(let error) = replies[1] {
+        if configuration.database != 0, replies.count > 1, case .failure(let error) = replies[1] {
             guard error.code == .serverError else { return .failure(error) }
             return .failure(
                 RedisError(
@@ -34,29 +36,44 @@ struct Handshake: Sendable {
                 )
             )
         }
-        return .success(())
+        return configuration.peer == .master ? verifyRole(replies.last) : .success(())
     }
+
+    private func verifyRole(_ reply: Result<RESPValue, RedisError>?) -> Result<Void, RedisError> {
+        switch reply {
+        case .success(let value):
+            let role = value.array?.first?.string ?? "nothing that is known"
+            if role == "master" { return .success(()) }
+            let text = "the Sentinels name \(place) as the master, which is \(role): a fail-over is under way"
+            return .failure(RedisError(.connectionFailed, text))
+        case .failure(let error): return .failure(explained(error))
+        case nil: return .failure(RedisError(.protocolError, "no reply to ROLE from \(place)"))
+        }
+    }
+
+    /// What is there, in a text.
+    private var peer: String { configuration.peer == .sentinel ? "the Sentinel" : "Redis" }
 
     private func explained(_ error: RedisError) -> RedisError {
         guard error.code == .serverError else { return error }
         switch error.serverCode {
         case "WRONGPASS":
-            return RedisError(.authenticationFailed, "wrong user or password for Redis at \(place)")
+            return RedisError(.authenticationFailed, "wrong user or password for \(peer) at \(place)")
         case "NOAUTH":
             return RedisError(
                 .authenticationFailed,
-                "Redis at \(place) asks for a password: put one into the configuration"
+                "\(peer) at \(place) asks for a password: put one into the configuration"
             )
         case "NOPERM":
-            return RedisError(.authenticationFailed, "Redis at \(place) denies the user: \(error.message)")
+            return RedisError(.authenticationFailed, "\(peer) at \(place) denies the user: \(error.message)")
         case "NOPROTO":
             return unsupported("it does not speak RESP3")
         default:
             if error.message.lowercased().contains("unknown command") { return unsupported("it does not know HELLO") }
             if error.message.contains("without any password configured") {
-                return RedisError(.authenticationFailed, "Redis at \(place) has no password, but one is configured")
+                return RedisError(.authenticationFailed, "\(peer) at \(place) has no password, but one is configured")
             }
-            return RedisError(.connectionFailed, "Redis at \(place) refuses the log-in: \(error.message)")
+            return RedisError(.connectionFailed, "\(peer) at \(place) refuses the log-in: \(error.message)")
         }
     }
 

@@ -11,9 +11,12 @@ final class LaneCore {
     private let logger: Logger
     private let onPush: (@Sendable (RedisPush) -> Void)?
     private let onState: (@Sendable (RedisLane.ConnectionState) -> Void)?
+    /// What waits for a connection fails with the first attempt that fails, and not only at its own time-out.
+    private let failsFast: Bool
 
     private var state: ConnectionState
     private var handler: RedisChannelHandler?
+    private var attempt: DialAttempt?
     /// Not sent yet, for want of a connection, with the time at which each is given up.
     private var waiting: Deque<(request: RedisRequest, deadline: NIODeadline)> = []
     private var waitingTimer: Scheduled<Void>?
@@ -21,6 +24,7 @@ final class LaneCore {
     private var connectedAt = NIODeadline.now()
     private var lastFailure: RedisError?
     private var failuresSinceLog = 0
+    private var retirement: RedisError?
 
     init(
         configuration: RedisConfiguration,
@@ -29,7 +33,8 @@ final class LaneCore {
         outbox: Outbox,
         logger: Logger,
         onPush: (@Sendable (RedisPush) -> Void)?,
-        onState: (@Sendable (RedisLane.ConnectionState) -> Void)?
+        onState: (@Sendable (RedisLane.ConnectionState) -> Void)?,
+        failsFast: Bool
     ) {
         self.configuration = configuration
         self.endpoint = endpoint
@@ -38,7 +43,11 @@ final class LaneCore {
         self.logger = logger
         self.onPush = onPush
         self.onState = onState
-        state = ConnectionState(isListener: onState != nil)
+        self.failsFast = failsFast
+        state = ConnectionState(
+            isListener: onState != nil,
+            maximumDelay: failsFast ? .milliseconds(250) : .seconds(2)
+        )
     }
 
     // MARK: Called by the lane
@@ -49,7 +58,8 @@ final class LaneCore {
     func drain() {
         let requests = outbox.take()
         if state.isClosed {
-            for request in requests { request.fail(RedisError(.closed, "the Redis client has been shut down")) }
+            let error = retirement ?? RedisError(.closed, "the Redis client has been shut down")
+            for request in requests { request.fail(error) }
             outbox.answered(requests.count)
             return
         }
@@ -76,6 +86,37 @@ final class LaneCore {
         drain()
     }
 
+    /// Another server is the right one now, or may be: connects anew without a pause. What is on its way to the old one
+    /// fails with the reason.
+    func reconnect(_ reason: RedisError) {
+        guard !state.isClosed else { return }
+        if let handler { return handler.close(reason) }
+        if let attempt, !attempt.isOver { return attempt.fail(reason) }
+        reconnectTimer?.cancel()
+        perform(state.delayEnded(isWanted: !waiting.isEmpty))
+    }
+
+    /// Nothing more is to be sent. What waits fails with the reason, what is on its way is answered.
+    func retire(_ reason: RedisError) {
+        guard !state.isClosed else { return }
+        state.close()
+        reconnectTimer?.cancel()
+        failWaiting(reason)
+        attempt?.fail(reason)
+        handler?.retire()
+        handler = nil
+        retirement = reason
+        drain()
+    }
+
+    /// The server has refused what was sent at this time because another one is responsible. What is on its way to it is
+    /// still answered; what comes later goes to a new connection.
+    func renew(sentAt: NIODeadline) {
+        guard let handler, connectedAt <= sentAt else { return }
+        lost(handler, RedisError(.connectionLost, "\(configuration) is not responsible any more"))
+        handler.retire()
+    }
+
     // MARK: Connecting
 
     private func perform(_ action: ConnectionState.Action) {
@@ -92,13 +133,14 @@ final class LaneCore {
 
     private func connect() {
         let dialer = RedisDialer(configuration: configuration, eventLoop: eventLoop, onPush: onPush)
-        dialer.connect(endpoint) { [weak self] handler in
+        attempt = dialer.connect(endpoint) { [weak self] handler in
             self?.lost(handler)
         } completion: { [weak self] result in
             guard let self else {
                 if case .success(let handler) = result { handler.close(RedisError(.closed, "not needed any more")) }
                 return
             }
+            attempt = nil
             switch result {
             case .success(let handler): connected(handler)
             case .failure(let error): connectFailed(error)
@@ -128,17 +170,19 @@ final class LaneCore {
         guard !state.isClosed else { return }
         // A server that was never there is reported at once: the address or the password may be wrong. One that was
         // there is waited for, as long as each command has time.
-        if !state.hasBeenConnected { failWaiting(error) }
+        if failsFast || !state.hasBeenConnected { failWaiting(error) }
         logFailure(error)
         lastFailure = error
         perform(state.connectFailed(isWanted: !waiting.isEmpty, jitter: Double.random(in: 0...1)))
     }
 
-    private func lost(_ handler: RedisChannelHandler) {
+    private func lost(_ handler: RedisChannelHandler, _ reason: RedisError? = nil) {
         guard self.handler === handler else { return }
         self.handler = nil
         guard !state.isClosed else { return }
-        let error = handler.failure ?? RedisError(.connectionLost, "the connection to \(configuration) was closed")
+        let error =
+            reason ?? handler.failure
+            ?? RedisError(.connectionLost, "the connection to \(configuration) was closed")
         logFailure(error)
         lastFailure = error
         onState?(.disconnected)

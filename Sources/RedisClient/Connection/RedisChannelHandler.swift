@@ -29,6 +29,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private(set) var failure: RedisError?
     /// Whether a TLS handshake has been completed.
     private(set) var isEncrypted = false
+    /// Nothing more is sent: it is closed when all is answered.
+    private var isRetired = false
     /// Called with the number of requests that are answered or given up.
     var onAnswered: ((Int) -> Void)?
 
@@ -104,6 +106,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
         parser.append(unwrapInboundIn(data))
         do throws(RESPParser.Failure) {
             while failure == nil, let value = try parser.next() { perform(pipeline.receive(value)) }
+            closeIfDone()
         } catch {
             close(RedisError(.protocolError, "the server does not speak RESP3: \(error)"))
         }
@@ -162,6 +165,16 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+    }
+
+    /// Closes it as soon as all is answered.
+    func retire() {
+        isRetired = true
+        closeIfDone()
+    }
+
+    private func closeIfDone() {
+        if isRetired, pipeline.isEmpty { close(RedisError(.connectionLost, "another server is responsible")) }
     }
 
     /// Ends the connection for this reason. What it carries fails now: with TLS the other side is waited for, which may

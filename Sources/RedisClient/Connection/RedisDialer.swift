@@ -18,14 +18,16 @@ struct RedisDialer {
     /// How host names become addresses. Default: the system's way.
     var resolver: (any Resolver & Sendable)?
 
+    /// - Returns: the attempt, which can be given up.
     /// - Parameters:
     ///   - onClosed: called once when a connection that was completed has ended.
     ///   - completion: called once, on the event loop.
+    @discardableResult
     func connect(
         _ endpoint: RedisLane.EndpointProvider,
         onClosed: @escaping (RedisChannelHandler) -> Void,
         completion: @escaping (Result<RedisChannelHandler, RedisError>) -> Void
-    ) {
+    ) -> DialAttempt {
         let attempt = DialAttempt(configuration: configuration, eventLoop: eventLoop, completion: completion)
         let (configuration, onPush, eventLoop, resolver) = (configuration, onPush, eventLoop, resolver)
         endpoint(eventLoop).hop(to: eventLoop).assumeIsolated().whenComplete { result in
@@ -74,6 +76,7 @@ struct RedisDialer {
                 attempt.fail(Self.text(error))
             }
         }
+        return attempt
     }
 
     /// What an error of the network says, in a few words.

@@ -26,12 +26,14 @@ package final class RedisLane: Sendable {
     /// - Parameters:
     ///   - onPush: called on the event loop for what the server sends unasked.
     ///   - onState: called on the event loop; a lane that has it is a listener, which connects for its own sake.
+    ///   - failsFast: what waits for a connection fails with the first attempt that fails.
     package init(
         configuration: RedisConfiguration,
         endpoint: @escaping EndpointProvider,
         logger: Logger,
         onPush: (@Sendable (RedisPush) -> Void)? = nil,
-        onState: (@Sendable (ConnectionState) -> Void)? = nil
+        onState: (@Sendable (ConnectionState) -> Void)? = nil,
+        failsFast: Bool = false
     ) {
         eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         taskExecutor = EventLoopExecutor(eventLoop)
@@ -43,7 +45,8 @@ package final class RedisLane: Sendable {
             outbox: outbox,
             logger: logger,
             onPush: onPush,
-            onState: onState
+            onState: onState,
+            failsFast: failsFast
         )
         self.core = NIOLoopBoundBox.makeBoxSendingValue(core, eventLoop: eventLoop)
     }
@@ -59,6 +62,25 @@ package final class RedisLane: Sendable {
         eventLoop.execute { core.value.open() }
     }
 
+    /// Connects anew, perhaps to another server; what is on its way fails with the reason.
+    func reconnect(_ reason: RedisError) {
+        let core = core
+        eventLoop.execute { core.value.reconnect(reason) }
+    }
+
+    /// Is not used any more: what is on its way is answered, all else fails with the reason.
+    func retire(_ reason: RedisError) {
+        let core = core
+        eventLoop.execute { core.value.retire(reason) }
+    }
+
+    /// Connects anew if it is still the connection on which something was sent at this time; what is on its way is
+    /// answered.
+    func renew(sentAt: NIODeadline) {
+        let core = core
+        eventLoop.execute { core.value.renew(sentAt: sentAt) }
+    }
+
     /// Calls `body` in the next turn of the event loop.
     func inNextTurn(_ body: @escaping @Sendable () -> Void) {
         eventLoop.execute(body)
@@ -68,7 +90,17 @@ package final class RedisLane: Sendable {
     /// command alone.
     @discardableResult
     package func submit(_ commands: [RESPCommand], completion: @escaping RedisRequest.Completion) -> RedisRequest {
-        let request = RedisRequest(commands, completion: completion)
+        submit(commands, for: nil, completion: completion)
+    }
+
+    /// - Parameter caller: whose commands these are; when nobody waits for it any more, they are not sent.
+    @discardableResult
+    func submit(
+        _ commands: [RESPCommand],
+        for caller: RedisRequest?,
+        completion: @escaping RedisRequest.Completion
+    ) -> RedisRequest {
+        let request = RedisRequest(commands, for: caller, completion: completion)
         guard !commands.isEmpty else {
             request.complete([])
             return request

@@ -7,9 +7,12 @@ package final class RedisRequest: Sendable {
 
     let commands: [RESPCommand]
     private let completion: Mutex<Completion?>
+    /// Whose commands these are, where they are sent more than once.
+    private let caller: RedisRequest?
 
-    init(_ commands: [RESPCommand], completion: @escaping Completion) {
+    init(_ commands: [RESPCommand], for caller: RedisRequest? = nil, completion: @escaping Completion) {
         self.commands = commands
+        self.caller = caller
         self.completion = Mutex(completion)
     }
 
@@ -22,7 +25,7 @@ package final class RedisRequest: Sendable {
     }
 
     /// Nobody waits any more.
-    var isCompleted: Bool { completion.withLock { $0 == nil } }
+    var isCompleted: Bool { completion.withLock { $0 == nil } || caller?.isCompleted == true }
 
     /// Forgets the caller, who gets `cancelled` errors at once. What has been sent is answered all the same, and the
     /// answer dropped, so that replies stay in step.

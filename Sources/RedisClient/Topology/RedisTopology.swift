@@ -12,10 +12,13 @@ package enum RedisRoute: Sendable, Hashable {
 /// above asks for a route and need not know.
 package protocol RedisTopology: Sendable {
     /// Sends commands together to the node of a route; see ``RedisLane/submit(_:completion:)``.
+    ///
+    /// - Parameter isChain: each is about those before it, so that all must be run on one connection.
     @discardableResult
     func submit(
         _ commands: [RESPCommand],
         to route: RedisRoute,
+        isChain: Bool,
         completion: @escaping RedisRequest.Completion
     ) -> RedisRequest
 
@@ -33,6 +36,15 @@ package protocol RedisTopology: Sendable {
         onState: @escaping @Sendable (RedisLane.ConnectionState) -> Void
     ) -> RedisLane
 
+    /// Whether keys with different slots may lie on different nodes.
+    var spreadsKeys: Bool { get }
+
+    /// A listener was refused this: another node may be responsible now.
+    func noticeRefusal(_ error: RedisError)
+
+    /// The nodes that hold what a route leads to, the one that is written to first.
+    func nodes(of route: RedisRoute) async throws(RedisError) -> [RedisConfiguration.Endpoint]
+
     /// Establishes that the servers can be reached and used.
     ///
     /// - Throws: within the dial time-out.
@@ -44,6 +56,20 @@ package protocol RedisTopology: Sendable {
 
 extension RedisTopology {
     package var taskExecutor: (any TaskExecutor)? { nil }
+
+    package var spreadsKeys: Bool { false }
+
+    package func noticeRefusal(_ error: RedisError) {}
+
+    /// Sends commands together that need not be run on one connection.
+    @discardableResult
+    package func submit(
+        _ commands: [RESPCommand],
+        to route: RedisRoute,
+        completion: @escaping RedisRequest.Completion
+    ) -> RedisRequest {
+        submit(commands, to: route, isChain: false, completion: completion)
+    }
 
     /// Sends commands together. Replies are in order; when the caller is cancelled, `cancelled` errors.
     package func execute(_ commands: [RESPCommand], to route: RedisRoute) async -> [Result<RESPValue, RedisError>] {
@@ -69,6 +95,8 @@ extension RedisConfiguration {
     /// - Throws: ``RedisError`` with code `invalidConfiguration`.
     package func makeTopology(logger: Logger) throws(RedisError) -> any RedisTopology {
         try validate()
+        if let sentinel { return SentinelTopology(self, sentinel, logger: logger) }
+        if let cluster { return ClusterTopology(self, cluster, logger: logger) }
         return StandaloneTopology(self, logger: logger)
     }
 }

@@ -24,6 +24,7 @@ final class StandaloneTopology: RedisTopology {
     func submit(
         _ commands: [RESPCommand],
         to route: RedisRoute,
+        isChain: Bool,
         completion: @escaping RedisRequest.Completion
     ) -> RedisRequest {
         lane.submit(commands, completion: completion)
@@ -52,6 +53,10 @@ final class StandaloneTopology: RedisTopology {
             onPush: onPush,
             onState: onState
         )
+    }
+
+    func nodes(of route: RedisRoute) async throws(RedisError) -> [RedisConfiguration.Endpoint] {
+        [configuration.endpoint]
     }
 
     func connect() async throws(RedisError) {

@@ -10,7 +10,11 @@ struct RawRedis {
     let topology: any RedisTopology
 
     init(_ server: RedisServer) throws {
-        topology = try RedisConfiguration(server.uri).makeTopology(logger: .silent)
+        try self.init(server.uri)
+    }
+
+    init(_ uri: String) throws {
+        topology = try RedisConfiguration(uri).makeTopology(logger: .silent)
     }
 
     @discardableResult

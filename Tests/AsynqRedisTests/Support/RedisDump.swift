@@ -43,6 +43,12 @@ struct RedisDump: Equatable {
         }
     }
 
+    /// Adds what another server holds.
+    mutating func merge(_ other: RedisDump) {
+        entries.merge(other.entries) { first, _ in first }
+        expiring.formUnion(other.expiring)
+    }
+
     private static let script = """
         local rows = {}
         for _, key in ipairs(redis.call('KEYS', '*')) do

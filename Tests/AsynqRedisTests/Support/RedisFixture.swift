@@ -8,43 +8,56 @@ import TestSupport
 
 /// A broker on a Redis of its own, for the conformance suite.
 final class RedisFixture: BrokerFixture {
-    private let server: RedisServer
-    private let redis: RawRedis
+    private let uri: String
+    /// The servers that hold anything: on a Cluster the masters.
+    private let stores: [RawRedis]
     private let own: RedisBroker
     private let others = Mutex<[RedisBroker]>([])
     /// By how much everything was made older.
     private let elapsed = Mutex(Duration.zero)
 
-    init(_ server: RedisServer) throws {
-        self.server = server
-        own = try RedisBroker(server.uri, logger: .silent)
-        redis = try RawRedis(server)
+    convenience init(_ server: RedisServer) throws {
+        try self.init(server.uri, stores: [server.uri])
+    }
+
+    /// - Parameter stores: the URIs of the servers that hold anything, if they are not those of the broker.
+    private init(_ uri: String, stores: [String]) throws {
+        self.uri = uri
+        own = try RedisBroker(uri, logger: .silent)
+        self.stores = try stores.map { try RawRedis($0) }
+    }
+
+    /// On servers that others have used before.
+    static func onEmptied(_ uri: String, stores: [String]? = nil) async throws -> RedisFixture {
+        let fixture = try RedisFixture(uri, stores: stores ?? [uri])
+        for store in fixture.stores { try await store("FLUSHDB") }
+        return fixture
     }
 
     var broker: any Broker { own }
 
     func anotherBroker() async throws -> any Broker {
-        let broker = try RedisBroker(server.uri, logger: .silent)
+        let broker = try RedisBroker(uri, logger: .silent)
         others.withLock { $0.append(broker) }
         return broker
     }
 
     func tearDown() async {
         for broker in others.withLock({ $0 }) + [own] { await broker.shutdown() }
-        await redis.topology.shutdown()
+        for store in stores { await store.topology.shutdown() }
     }
 
     // MARK: Time
 
     func now() async throws -> Date {
-        let parts = try await redis("TIME").array?.compactMap(\.int) ?? []
+        let parts = try await stores[0]("TIME").array?.compactMap(\.int) ?? []
         let seconds = Double(parts[0]) + Double(parts[1]) / 1_000_000
         return Date(timeIntervalSince1970: seconds + elapsed.withLock { Double($0.components.seconds) })
     }
 
     /// The clock of a server cannot be set, so everything in it is made older, and now is where it was.
     func advance(by duration: Duration) async throws {
-        try await redis("EVAL", Self.age, 0, duration.components.seconds)
+        for store in stores { try await store("EVAL", Self.age, 0, duration.components.seconds) }
         elapsed.withLock { $0 += duration }
     }
 
@@ -71,7 +84,8 @@ final class RedisFixture: BrokerFixture {
 
     func contents(of queue: String) async throws -> StoredQueue {
         let keys = QueueKeys(queue)
-        let dump = try await RedisDump(redis)
+        var dump = try await RedisDump(stores[0])
+        for store in stores.dropFirst() { dump.merge(try await RedisDump(store)) }
         func ids(_ key: String) -> [String] {
             switch dump.entries[key] {
             case .list(let items): items.reversed().map { String(decoding: $0, as: UTF8.self) }

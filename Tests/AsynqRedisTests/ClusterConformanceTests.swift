@@ -1,0 +1,40 @@
+import AsynqTesting
+import TestSupport
+import Testing
+
+/// The contract on a Cluster, all rules one after another on the same one: it has one database.
+@Suite(.serialized, .onCluster)
+struct ClusterConformanceTests {
+    @Test(arguments: BrokerConformance.rules)
+    func `the broker on a Cluster keeps the contract`(_ rule: BrokerConformance.Rule) async throws {
+        let cluster = try #require(ClusterServers.current)
+        try await rule.check { try await RedisFixture.onEmptied(cluster.uri, stores: cluster.masters) }
+    }
+
+    @Test(arguments: RandomizedConformance.seeds(1))
+    func `the broker on a Cluster behaves as the model does`(seed: UInt64) async throws {
+        let cluster = try #require(ClusterServers.current)
+        try await RandomizedConformance(seed: seed, steps: 1000).run {
+            try await RedisFixture.onEmptied(cluster.uri, stores: cluster.masters)
+        }
+    }
+}
+
+/// Starts a Cluster before a suite, and kills it after it.
+struct ClusterServers: SuiteTrait, TestScoping {
+    @TaskLocal static var current: ClusterSet?
+
+    func provideScope(
+        for test: Test,
+        testCase: Test.Case?,
+        performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await ClusterSet.withCluster { set in
+            try await Self.$current.withValue(set) { try await function() }
+        }
+    }
+}
+
+extension Trait where Self == ClusterServers {
+    static var onCluster: Self { Self() }
+}

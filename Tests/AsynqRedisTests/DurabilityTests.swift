@@ -1,0 +1,85 @@
+import Asynq
+import AsynqRedis
+import RedisClient
+import TestSupport
+import Testing
+
+/// What must have a task before its enqueue is acknowledged.
+struct DurabilityTests {
+    private func withBroker(
+        _ durability: RedisDurability,
+        _ body: (RedisBroker, RedisServer, RedisServer) async throws -> Void
+    ) async throws {
+        try await SentinelSet.withSet(replicas: 1, sentinels: 0) { set in
+            let (master, replica) = (set.servers[0], set.servers[1])
+            let broker = try RedisBroker(
+                configuration: try RedisConfiguration(master.uri),
+                durability: durability,
+                logger: .silent
+            )
+            try await body(broker, master, replica)
+            await broker.shutdown()
+        }
+    }
+
+    private func enqueue(_ id: String, _ broker: RedisBroker, start: EnqueueRequest.Start = .now) async -> AsynqError? {
+        let request = EnqueueRequest(message: message(id), start: start)
+        guard case .failure(let error) = await broker.enqueue([request])[0] else { return nil }
+        return error
+    }
+
+    @Test func `an enqueue that waits for replicas is acknowledged when they have it`() async throws {
+        try await withBroker(.replicas(1, within: .seconds(60))) { broker, master, replica in
+            #expect(await enqueue("a", broker) == nil)
+            #expect(try replica.cli("LRANGE", "asynq:{default}:pending", "0", "-1") == "a")
+            #expect(await enqueue("b", broker, start: .after(milliseconds: 60_000)) == nil)
+            #expect(try replica.cli("ZCARD", "asynq:{default}:scheduled") == "1")
+            // A script that the master has forgotten is sent in full, and waited for as well.
+            try master.cli("SCRIPT", "FLUSH")
+            #expect(await enqueue("c", broker) == nil)
+            #expect(try replica.cli("LLEN", "asynq:{default}:pending") == "2")
+            #expect(await enqueue("a", broker)?.code == .taskIDConflict)
+        }
+    }
+
+    @Test func `an enqueue that too few replicas confirm says so, and the task is stored`() async throws {
+        try await withBroker(.replicas(2, within: .milliseconds(50))) { broker, master, _ in
+            for (id, start) in [("a", EnqueueRequest.Start.now), ("b", .after(milliseconds: 60_000))] {
+                let error = try #require(await enqueue(id, broker, start: start))
+                #expect(error.code == .notReplicated)
+                #expect(error.message.contains("only 1 of 2 replicas have confirmed it"), "\(error)")
+                #expect(try master.cli("EXISTS", "asynq:{default}:t:\(id)") == "1")
+            }
+            // That the id is there already is no answer as long as it may be lost.
+            #expect(await enqueue("a", broker)?.code == .notReplicated)
+        }
+    }
+
+    @Test func `who does not enqueue is not held up by a replica that hangs`() async throws {
+        try await withBroker(.replicas(1, within: .seconds(60))) { broker, _, replica in
+            #expect(await enqueue("a", broker) == nil)
+            replica.suspend()
+            async let second = enqueue("b", broker)
+            var taken: [String] = []
+            try await eventually("the task is stored and taken, though its enqueue is not acknowledged") {
+                taken += try await broker.take(10).map(\.message.id)
+                return taken == ["a", "b"]
+            }
+            replica.resume()
+            #expect(await second == nil)
+        }
+    }
+
+    @Test func `numbers that make no sense are refused`() {
+        let refused: [RedisDurability] = [
+            .replicas(0), .replicas(-1), .replicas(1, within: .zero), .replicas(1, within: .microseconds(900)),
+            .appendOnlyFiles(replicas: -1), .appendOnlyFiles(within: .zero),
+        ]
+        for durability in refused {
+            let error = #expect(throws: RedisError.self) {
+                try RedisBroker(configuration: RedisConfiguration(), durability: durability, logger: .silent)
+            }
+            #expect(error?.code == .invalidConfiguration && error?.message.contains("durability") == true)
+        }
+    }
+}

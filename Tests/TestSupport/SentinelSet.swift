@@ -1,0 +1,91 @@
+import Foundation
+
+/// A master with replicas, and Sentinels that know each other and watch it. All die with the process.
+package final class SentinelSet: Sendable {
+    package static let masterName = "the-master"
+
+    /// The first was the master at first.
+    package let servers: [RedisServer]
+    package let sentinels: [RedisServer]
+
+    private init(servers: [RedisServer], sentinels: [RedisServer]) {
+        self.servers = servers
+        self.sentinels = sentinels
+    }
+
+    package var uri: String { "redis-sentinel://\(places)/?master=\(Self.masterName)" }
+
+    /// The Sentinels, with commas in between.
+    package var places: String { sentinels.map { "127.0.0.1:\($0.port)" }.joined(separator: ",") }
+
+    /// Runs `body` with such servers, which are killed afterwards.
+    ///
+    /// - Parameters:
+    ///   - replicas: how many beside the master.
+    ///   - sentinels: how many Sentinels. The majority decides.
+    ///   - sentinelArguments: such as `--requirepass`, `secret`.
+    package static func withSet<Value>(
+        replicas: Int = 2,
+        sentinels: Int = 3,
+        sentinelArguments: [String] = [],
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (SentinelSet) async throws -> Value
+    ) async throws -> Value {
+        await ServerSlots.shared.take()
+        defer { ServerSlots.shared.giveBack() }
+        let set = try await start(replicas, sentinels, sentinelArguments)
+        defer { for server in set.servers + set.sentinels { server.kill() } }
+        return try await body(set)
+    }
+
+    private static func start(_ replicas: Int, _ sentinels: Int, _ arguments: [String]) async throws -> SentinelSet {
+        // A new replica is served at once, not after the default delay of seconds.
+        let common = [
+            "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
+        ]
+        var servers = [try await RedisServer.start(common)]
+        let master = servers[0]
+        for _ in 0..<replicas {
+            servers.append(try await RedisServer.start(common + ["--replicaof", "127.0.0.1 \(master.port)"]))
+        }
+        try await eventually("the replicas are in step") {
+            try servers.dropFirst().allSatisfy {
+                try $0.cli("INFO", "replication").contains("master_link_status:up")
+            }
+        }
+        let file = """
+            sentinel monitor \(masterName) 127.0.0.1 \(master.port) \(sentinels / 2 + 1)
+            sentinel down-after-milliseconds \(masterName) 1000
+            sentinel failover-timeout \(masterName) 3000
+
+            """
+        var watching: [RedisServer] = []
+        for _ in 0..<sentinels { watching.append(try await RedisServer.start(arguments, sentinelFile: file)) }
+        let set = SentinelSet(servers: servers, sentinels: watching)
+        guard sentinels > 1 else { return set }
+        for sentinel in watching {
+            // They would look for each other every two seconds.
+            try sentinel.cli("SENTINEL", "DEBUG", "publish-period", "100", "info-period", "200", "ask-period", "100")
+        }
+        try await eventually("the Sentinels know each other and the replicas") {
+            try watching.allSatisfy { sentinel in
+                let facts = try sentinel.cli("SENTINEL", "MASTER", masterName).split(separator: "\n").map(String.init)
+                func fact(_ name: String) -> Int? {
+                    facts.firstIndex(of: name).flatMap { Int(facts[$0 + 1]) }
+                }
+                return fact("num-other-sentinels") == sentinels - 1 && fact("num-slaves") == replicas
+            }
+        }
+        return set
+    }
+
+    /// The server that runs and can be written to. One that changes its role closes its connections.
+    package func master() -> RedisServer? {
+        servers.first { $0.isRunning && (try? $0.cli("ROLE"))?.hasPrefix("master") == true }
+    }
+
+    /// Makes another server the master, in good order.
+    package func failOver() throws {
+        try sentinels[0].cli("SENTINEL", "FAILOVER", Self.masterName)
+    }
+}
