@@ -6,12 +6,12 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis examples fuzz consumer lint format bench protobuf docs clean
+.PHONY: help setup build test demo demo-redis examples fuzz consumer lint format bench protobuf docs cli clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what the build and the tests need: libsqlite3-dev, redis-server, openssl
+setup: ## Install what the build and the tests need: libsqlite3-dev, redis-server, openssl, tmux
 	@scripts/setup.sh build tests
 
 build: ## Build everything, tests too
@@ -58,6 +58,10 @@ protobuf: ## Generate the messages anew from asynq.proto
 docs: ## Build the documentation; fails on a name, page or link that does not exist
 	@scripts/setup.sh build
 	@scripts/docs.sh
+
+cli: ## Write docs/cli.md anew from the program
+	swift build --product asynq
+	"$$(swift build --show-bin-path)/asynq" manual --markdown > docs/cli.md
 
 clean: ## Delete what was built
 	rm -rf .build Benchmarks/.build

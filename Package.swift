@@ -18,6 +18,7 @@ let package = Package(
     name: "swift-asynq",
     platforms: [.macOS(.v15)],
     products: [
+        .executable(name: "asynq", targets: ["AsynqCommand"]),
         .library(name: "Asynq", targets: ["Asynq"]),
         .library(name: "AsynqMetrics", targets: ["AsynqMetrics"]),
         .library(name: "AsynqRedis", targets: ["AsynqRedis"]),
@@ -33,6 +34,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ] + (docs ? [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")] : []),
@@ -95,6 +98,24 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "AsynqCLI",
+            dependencies: [
+                "Asynq",
+                "AsynqMetrics",
+                "AsynqRedis",
+                "AsynqSQLite",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings
+        ),
+        // Not named as the program: on some systems asynq and Asynq are one name.
+        .executableTarget(name: "AsynqCommand", dependencies: ["AsynqCLI"], swiftSettings: settings),
         .executableTarget(
             name: "Quickstart",
             dependencies: [
@@ -248,6 +269,20 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AsynqCLITests",
+            dependencies: [
+                "Asynq",
+                "AsynqCLI",
+                "AsynqCommand",
+                "AsynqRedis",
+                "AsynqSQLite",
+                "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
         ),

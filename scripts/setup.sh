@@ -12,7 +12,8 @@ for part in "$@"; do
     tests)
       command -v redis-server >/dev/null || missing+=(redis-server)
       command -v redis-cli >/dev/null || missing+=(redis-tools)
-      command -v openssl >/dev/null || missing+=(openssl) ;;
+      command -v openssl >/dev/null || missing+=(openssl)
+      command -v tmux >/dev/null || missing+=(tmux) ;;
     *) echo "usage: setup.sh [build] [tests]" >&2; exit 64 ;;
   esac
 done
@@ -24,7 +25,7 @@ fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then
-  echo "please install these yourself, they are missing: ${missing[*]} (macOS: brew install redis openssl)" >&2
+  echo "please install these yourself, they are missing: ${missing[*]} (macOS: brew install redis openssl tmux)" >&2
   exit 1
 fi
 as_root=()

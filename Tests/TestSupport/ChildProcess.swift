@@ -19,10 +19,14 @@ package final class ChildProcess: Sendable {
     ///
     /// - Parameters:
     ///   - path: of the program, which is not looked for.
+    ///   - environment: its variables. Default: those of this process.
+    ///   - input: the file that it reads from. Default: an empty one.
     ///   - output, errors: where it writes; nowhere if `nil`.
     package init(
         _ path: String,
         _ arguments: [String],
+        environment: [String: String]? = nil,
+        input: String = "/dev/null",
         output: FileHandle? = nil,
         errors: FileHandle? = nil
     ) throws {
@@ -41,7 +45,7 @@ package final class ChildProcess: Sendable {
         try check(posix_spawnattr_init(&attributes))
         defer { posix_spawnattr_destroy(&attributes) }
 
-        try check(posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0))
+        try check(posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0))
         for (descriptor, handle) in [(Int32(1), output), (2, errors)] {
             if let handle {
                 try check(posix_spawn_file_actions_adddup2(&actions, handle.fileDescriptor, descriptor))
@@ -69,8 +73,14 @@ package final class ChildProcess: Sendable {
 
         let words = ([path] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
+        let variables = (environment ?? [:]).map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for variable in variables { free(variable) } }
         var identifier: Int32 = 0
-        try check(posix_spawn(&identifier, path, &actions, &attributes, words, environ))
+        if environment == nil {
+            try check(posix_spawn(&identifier, path, &actions, &attributes, words, environ))
+        } else {
+            try check(posix_spawn(&identifier, path, &actions, &attributes, words, variables))
+        }
         self.identifier = identifier
         LiveProcesses.shared.add(identifier)
     }

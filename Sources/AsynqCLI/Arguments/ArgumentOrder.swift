@@ -1,0 +1,86 @@
+import ArgumentParser
+
+/// Brings a command line into the order that the parser reads: commands first, then their options. So options of the
+/// connection may stand in front (`asynq -u … stats`), and `_` may be written for `-` in the names of options, as in
+/// Go's tool.
+struct ArgumentOrder {
+    private let root: any ParsableCommand.Type
+    /// Options of the connection that take a value.
+    private static let valued: Set<String> = [
+        "-u", "--uri", "-n", "--db", "-U", "--username", "-p", "--password", "--cluster-addrs", "--tls-server",
+        "--config",
+    ]
+
+    init(_ root: any ParsableCommand.Type) {
+        self.root = root
+    }
+
+    /// - Throws: ``Failure`` for a command that does not exist, with the nearest that does.
+    func ordered(_ words: [String]) throws -> [String] {
+        var (path, options, rest) = split(words.map(Self.withHyphens))
+        let group = command(path)
+        if let word = rest.first, !word.hasPrefix("-"), word != "help", !group.configuration.subcommands.isEmpty {
+            throw unknown(word, in: group, path)
+        }
+        if rest.first == "help", path.isEmpty {
+            path = rest
+            rest = []
+        }
+        return path + options + rest
+    }
+
+    /// The commands that a line names.
+    func path(in words: [String]) -> [String] { split(words).path }
+
+    private func split(_ words: [String]) -> (path: [String], options: [String], rest: [String]) {
+        var path: [String] = []
+        var options: [String] = []
+        var index = 0
+        var group: any ParsableCommand.Type = root
+        while index < words.count, !group.configuration.subcommands.isEmpty {
+            let word = words[index]
+            if let next = Self.subcommand(word, of: group) {
+                path.append(word)
+                group = next
+            } else if word.hasPrefix("-"), word != "--", word != "-" {
+                options.append(word)
+                if Self.valued.contains(word), index + 1 < words.count {
+                    index += 1
+                    options.append(words[index])
+                }
+            } else {
+                break
+            }
+            index += 1
+        }
+        return (path, options, Array(words[index...]))
+    }
+
+    private func command(_ path: [String]) -> any ParsableCommand.Type {
+        path.reduce(root) { group, name in Self.subcommand(name, of: group) ?? group }
+    }
+
+    private static func subcommand(_ name: String, of group: any ParsableCommand.Type) -> (any ParsableCommand.Type)? {
+        group.configuration.subcommands.first {
+            $0.configuration.commandName == name || $0.configuration.aliases.contains(name)
+        }
+    }
+
+    private func unknown(_ word: String, in group: any ParsableCommand.Type, _ path: [String]) -> Failure {
+        let names = group.configuration.subcommands.flatMap {
+            [$0.configuration.commandName ?? ""] + $0.configuration.aliases
+        }
+        let place = (["asynq"] + path).joined(separator: " ")
+        let hint =
+            Suggestion.nearest(to: word, among: names).map { "did you mean '\(place) \($0)'?" }
+            ?? "try '\(place) --help'"
+        return .usage("'\(place)' has no command '\(Printable.line(word))'; \(hint)")
+    }
+
+    /// `--cluster_addrs=a_b` as `--cluster-addrs=a_b`.
+    private static func withHyphens(_ word: String) -> String {
+        guard word.hasPrefix("--"), word.contains("_") else { return word }
+        let end = word.firstIndex(of: "=") ?? word.endIndex
+        return String(word[..<end].replacing("_", with: "-")) + String(word[end...])
+    }
+}

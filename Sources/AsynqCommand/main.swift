@@ -1,0 +1,3 @@
+import AsynqCLI
+
+await AsynqProgram.main()

@@ -1,0 +1,177 @@
+import Asynq
+import Foundation
+import TestSupport
+import Testing
+
+@testable import AsynqCLI
+
+/// `doctor`, `watch`, `metrics`, `bench`, and what the program prints of itself.
+@Suite struct ToolCommandTests {
+    private func checks(_ outcome: Program.Outcome) throws -> [String: [String: Any]] {
+        let checks = try #require(try outcome.json()["checks"] as? [[String: Any]])
+        return Dictionary(uniqueKeysWithValues: checks.map { ($0["check"] as? String ?? "", $0) })
+    }
+
+    @Test func `doctor finds nothing wrong where nothing is`() async throws {
+        try await RedisServer.withServer(["--appendonly", "yes"]) { server in
+            let outcome = try await Program.run(["doctor", "-u", server.uri])
+            #expect(outcome.status == 0, "\(outcome.output)")
+            #expect(outcome.lines.filter { !$0.isEmpty }.allSatisfy { $0.hasPrefix("ok ") })
+            let names = try checks(try await Program.run(["doctor", "-u", server.uri, "--json"])).keys
+            #expect(
+                Set(names).isSuperset(of: [
+                    "version", "eviction", "memory", "persistence", "replication", "scripts", "leases", "servers",
+                    "keys",
+                ])
+            )
+        }
+    }
+
+    @Test func `doctor says what is wrong, and what to do`() async throws {
+        try await RedisServer.withServer(["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]) { server in
+            let place = Place(uri: server.uri, broker: try Store.broker(server.uri))
+            try await place.client.enqueue(AsynqTask("a"), .taskID("one"))
+            _ = try await place.broker.dequeue([DequeueRequest(queue: "default", limit: 1)])
+            try server.cli("DEL", "asynq:{default}:lease")
+            try await place.client.enqueue(AsynqTask("a"))
+            try await place.inspector.pause("default")
+            try server.cli("SET", "asynq:other", "1")
+            try server.cli("SET", "asynq:{deleted}:pending", "1")
+            let outcome = try await place.run("doctor", "--json")
+            #expect(outcome.status == 1 && outcome.errors.hasPrefix("asynq: 1 of "))
+            let found = try checks(outcome)
+            #expect(found["eviction"]?["status"] as? String == "fail")
+            #expect((found["eviction"]?["advice"] as? String)?.contains("noeviction") == true)
+            for name in ["persistence", "leases", "servers", "paused", "keys"] {
+                #expect(found[name]?["status"] as? String == "warn", "\(name)")
+                #expect(found[name]?["advice"] is String, "\(name)")
+            }
+            #expect((found["leases"]?["message"] as? String)?.contains("one in default") == true)
+            #expect((found["keys"]?["message"] as? String)?.hasPrefix("2 of ") == true)
+            await place.broker.shutdown()
+        }
+    }
+
+    @Test func `doctor knows a SQLite file`() async throws {
+        try await Store.sqlite.with { place in
+            let outcome = try await place.run("doctor")
+            #expect(outcome.status == 0 && outcome.words("ok")?.prefix(3) == ["ok", "store:", "SQLite"])
+        }
+    }
+
+    @Test(arguments: Store.allCases)
+    func `watch prints a line each time, and ends when all is done`(_ store: Store) async throws {
+        try await store.with { place in
+            try await place.client.enqueue(AsynqTask("a"))
+            let twice = try await place.run("watch", "--count", "2", "--refresh", "100ms")
+            #expect(twice.status == 0 && twice.lines.count == 3)
+            #expect(twice.lines[0].contains(" active=0 pending=1 "))
+            let json = try await place.run("watch", "default", "--count", "1", "--json").json()
+            #expect(json["pending"] as? Int == 1 && json["processed_per_second"] is NSNull)
+            try await place.end("default", .done)
+            #expect(try await place.run("watch", "--until-empty").lines.count == 2)
+        }
+    }
+
+    @Test(arguments: Store.allCases)
+    func `bench measures, and leaves nothing behind`(_ store: Store) async throws {
+        try await store.with { place in
+            try await place.client.enqueue(AsynqTask("mine"))
+            let json = try await place.run("bench", "--tasks", "500", "--json").json()
+            #expect(json["tasks"] as? Int == 500)
+            #expect(try #require(json["processed_per_second"] as? Int) > 0)
+            let refused = try await place.run("bench", "--tasks", "5", "--queue", "default")
+            #expect(refused.status == 1 && refused.errors.contains("there is a queue \"default\""))
+            #expect(try await place.run("bench", "--tasks", "5").words("process")?[1] == "5")
+            #expect(try await place.inspector.queues() == ["default"])
+            #expect(try await place.inspector.snapshot(of: "default").pending == 1)
+        }
+    }
+
+    @Test func `metrics are served to Prometheus until a signal comes`() async throws {
+        try await RedisServer.withServer { server in
+            try await withFolder { folder in
+                let place = Place(uri: server.uri, broker: try Store.broker(server.uri))
+                try await place.client.enqueue(AsynqTask("a"), .queue("low"))
+                let log = folder.appendingPathComponent("log")
+                _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+                let process = try ChildProcess(
+                    try Program.path,
+                    ["metrics", "--port", "0", "--host", "127.0.0.1", "-u", server.uri],
+                    environment: [:],
+                    output: try FileHandle(forWritingTo: log)
+                )
+                func address() -> String? {
+                    let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+                    return text.hasSuffix("\n")
+                        ? text.split(separator: " ").last?.trimmingCharacters(in: .newlines) : nil
+                }
+                try await eventually("the exporter listens") { address() != nil }
+                let port = try #require(
+                    address()?.split(separator: ":").last?.split(separator: "/").first.flatMap { Int($0) }
+                )
+                let answer = try HTTP.get(port: port, "/metrics")
+                #expect(answer.hasPrefix("HTTP/1.1 200") && answer.contains("asynq_queue_size{queue=\"low\"} 1"))
+                #expect(answer.contains("text/plain; version=0.0.4"))
+                #expect(try HTTP.get(port: port, "/other").hasPrefix("HTTP/1.1 404"))
+                #expect(try HTTP.get(port: port, "/metrics", method: "POST").hasPrefix("HTTP/1.1 405"))
+                server.kill()
+                #expect(try HTTP.get(port: port, "/metrics").hasPrefix("HTTP/1.1 503"))
+                process.signal(SIGTERM)
+                try await eventually("the exporter ends") { !process.isRunning }
+                #expect(process.waitUntilExit() == 0)
+                await place.broker.shutdown()
+            }
+        }
+    }
+
+    @Test(arguments: ["bash", "zsh", "fish"])
+    func `completions are printed for each shell`(_ shell: String) async throws {
+        let outcome = try await Program.run(["completions", shell])
+        #expect(outcome.status == 0 && outcome.output.contains("asynq") && outcome.output.contains("deleteall"))
+        if shell == "bash" {
+            try await withFolder { folder in
+                let script = folder.appendingPathComponent("completions")
+                try outcome.output.write(to: script, atomically: true, encoding: .utf8)
+                let process = try ChildProcess("/bin/bash", ["-n", script.path])
+                try await eventually("bash ends") { !process.isRunning }
+                #expect(process.waitUntilExit() == 0)
+            }
+        }
+    }
+
+    @Test func `the page in docs is the one that the program prints`() async throws {
+        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("docs/cli.md")
+        let printed = try await Program.run(["manual", "--markdown"]).output
+        let isSame = try String(contentsOf: page, encoding: .utf8) == printed
+        #expect(isSame, "docs/cli.md is out of date: run `make cli`")
+    }
+
+    @Test func `the manual page names all commands`() async throws {
+        let page = try await Program.run(["manual"]).output
+        #expect(page.hasPrefix(".TH ASYNQ 1"))
+        for name in ["stats", "queue ls", "task deleteall", "dash"] { #expect(page.contains(".B asynq \(name)\n")) }
+    }
+
+    @Test func `the documented keys of JSON are those that are printed`() throws {
+        func keys(_ value: JSONValue) -> [String] {
+            if case .object(let members) = value { members.map(\.key) } else { [] }
+        }
+        let message = TaskMessage(type: "a", payload: nil, id: "i", queue: "q")
+        #expect(keys(JSONValue(QueueSnapshot(queue: "q", time: Date()))) == JSONDocumentation.queue.fields.map(\.key))
+        #expect(keys(JSONValue(TaskInfo(message, state: .pending))) == JSONDocumentation.task.fields.map(\.key))
+        let server = ServerInfo(
+            identity: ServerIdentity(host: "h", pid: 1, id: "i"),
+            concurrency: 1,
+            queues: [:],
+            strictPriority: false,
+            status: "active",
+            startedAt: Date(),
+            workers: []
+        )
+        #expect(keys(JSONValue(server)) == JSONDocumentation.server.fields.map(\.key))
+        let entry = SchedulerEntry(id: "i", spec: "s", taskType: "t", payload: [])
+        #expect(keys(JSONValue(entry)) == JSONDocumentation.entry.fields.map(\.key))
+    }
+}
