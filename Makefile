@@ -49,7 +49,7 @@ lint: ## Check the format of the code
 format: ## Bring the code into the project's format
 	swift format --in-place --recursive $(SOURCES)
 
-bench: setup ## Measure speed: release build, private Redis, medians of three
+bench: setup ## Measure speed: release build, private Redis, medians of five
 	Benchmarks/run.sh
 
 protobuf: ## Generate the messages anew from asynq.proto

@@ -130,9 +130,7 @@ struct CronCommand: ParsableCommand {
         var printsJSON: Bool { output.json }
 
         func run(_ session: Session) async throws {
-            let entries = try await session.broker.schedulerEntries().sorted {
-                ($0.nextEnqueueAt ?? .distantFuture, $0.id) < ($1.nextEnqueueAt ?? .distantFuture, $1.id)
-            }
+            let entries = try await session.inspector.schedulerEntries()
             let now = Date()
             session.output.print(.object(["entries": .array(entries.map(JSONValue.init))])) { page in
                 var table = Table([
@@ -172,7 +170,7 @@ struct CronCommand: ParsableCommand {
         func run(_ session: Session) async throws {
             let pages = pages
             let histories = try await inOrder(entries) { entry in
-                try await session.broker.enqueueEvents(ofEntry: entry, offset: pages.offset, limit: pages.size)
+                try await session.inspector.enqueueEvents(ofEntry: entry, page: pages.page, pageSize: pages.size)
             }
             let now = Date()
             session.output.print(.object(["events": .array(histories.joined().map(JSONValue.init))])) { page in
@@ -194,11 +192,6 @@ struct CronCommand: ParsableCommand {
 struct PageOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Which page, from 1.", valueName: "number")) var page = 1
     @Option(help: ArgumentHelp("How many a page has.", valueName: "number")) var size = 30
-
-    var offset: Int {
-        let (offset, overflow) = (page - 1).multipliedReportingOverflow(by: size)
-        return overflow ? .max : offset
-    }
 
     func validate() throws {
         guard page >= 1 else { throw ValidationError("pages are counted from 1") }

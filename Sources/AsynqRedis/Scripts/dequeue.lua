@@ -30,6 +30,13 @@ for i = #waiting, 1, -1 do
   local key = prefix .. id
   -- pcall: a key of another type is no task either.
   local fields = pcall('HMGET', key, 'msg', 'pending_since')
+  if fields.err and not string.find(fields.err, 'WRONGTYPE', 1, true) then
+    -- Not this id's fault: on a Cluster its slot may be on the way to another node. It waits, with those behind it.
+    if looked_at == 0 then
+      return fields
+    end
+    break
+  end
   local message = not fields.err and fields[1]
   looked_at = looked_at + 1
   if message then
