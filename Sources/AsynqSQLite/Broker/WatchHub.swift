@@ -102,6 +102,7 @@ final class WatchHub: Sendable {
             let last = try file.readNow { try $0.lastCancellation() }
             state.withLock { $0.lastCancellation = last }
         }
+        // SQLite tells nobody of what another process commits, so a thread of its own asks, and naps in between.
         poller.async { [weak self] in
             repeat { usleep(Self.interval) } while self?.poll() ?? false
         }

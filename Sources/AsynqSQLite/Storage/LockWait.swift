@@ -33,7 +33,7 @@ final class LockWait: Sendable {
             return state.end ?? state.began + limit
         }
         guard now < end else { return false }
-        // A short nap each time: the lock is held for milliseconds, and whoever naps longest starves.
+        // SQLite wants an answer on this thread. A short nap each time: the lock is held for milliseconds, and whoever naps longest starves.
         usleep(UInt32(min(2000, 100 + 50 * attempt)))
         return true
     }
