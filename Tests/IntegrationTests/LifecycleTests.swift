@@ -86,16 +86,17 @@ struct LifecycleTests {
     @Test func `it ends with its task, after what it runs`() async throws {
         try await RedisServer.withServer { redis in
             try await withBroker(redis) { broker in
-                let started = Recorder<Void>()
+                let (started, cancelled) = (Recorder<Void>(), Recorder<Void>())
                 let handler = ClosureHandler { _, _ in
                     started.add(())
-                    try await Task.sleep(for: .milliseconds(100))
+                    await cancelled.wait(for: 1)
                 }
                 let server = AsynqServer(broker, handler: handler, configuration: configuration())
                 let running = Task { try await server.run() }
                 try await AsynqClient(broker).enqueue(AsynqTask("t"))
                 await started.wait(for: 1)
                 running.cancel()
+                cancelled.add(())
                 try await running.value
                 #expect(try redis.isEmpty() && redis.cli("GET", "asynq:{default}:processed") == "1")
             }
