@@ -191,7 +191,8 @@ struct DashView {
             isLoaded ? "No task \(model.filter.isEmpty ? "is \(model.state.rawValue)" : "matches")." : "reading…"
         drawTable(table, from: body.lowerBound + 1, ifEmpty: message)
         if let page = model.openPage, page.total > model.tasks.count {
-            let text = "page \(model.page) of \(model.pageCount)"
+            // Of the page that is shown: what was asked for may still be on its way.
+            let text = "page \(page.number) of \(model.pageCount)"
             grid.put(text, row: grid.rows - 2, column: grid.columns - text.count - 1, look: Look(.dim))
         }
     }
