@@ -35,7 +35,7 @@ final class SchedulerEngine: Sendable {
     private let shutdownRequested = Wakeup()
 
     /// Entries that are dealt with at once.
-    private static let batch = 2048
+    private static let batch = 4096
     /// Microseconds.
     private static let longestSleep: Int64 = 3_600_000_000
 

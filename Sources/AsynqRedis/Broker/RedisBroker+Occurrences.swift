@@ -20,72 +20,86 @@ extension RedisBroker {
         _ occurrences: [EntryOccurrence]
     ) async -> [Result<OccurrenceOutcome, AsynqError>] {
         var results = [Result<OccurrenceOutcome, AsynqError>?](repeating: nil, count: occurrences.count)
-        var byQueue: [String: [EncodedOccurrence]] = [:]
-        for (index, occurrence) in occurrences.enumerated() {
-            var message = occurrence.request.message
-            let keys = keys(message.queue)
-            if occurrence.request.uniqueFor != nil {
-                message.uniqueKey = keys.unique(type: message.type, payload: message.payload)
-            }
-            do {
-                let bytes = try message.encoded()
-                byQueue[message.queue, default: []].append(
-                    EncodedOccurrence(index: index, occurrence: occurrence, lock: message.uniqueKey, bytes: bytes)
-                )
-            } catch {
-                results[index] = .failure(
-                    AsynqError(.invalidArgument, "the task cannot be encoded: \(error)", cause: error)
-                )
-            }
-        }
-        var pieces: [(items: ArraySlice<EncodedOccurrence>, naming: Int, call: Int)] = []
-        var requests: [ScriptRunner.Request] = []
-        for (queue, items) in byQueue {
-            let naming = requests.count
-            requests.append(.init(RESPCommand("SADD", RedisKeys.queues, queue), .key(RedisKeys.queues)))
-            for piece in items.chunks(
-                maxCount: Self.maxTasksPerScript,
-                maxSize: Self.maxBytesPerScript,
-                size: \.bytes.count
-            ) {
-                pieces.append((piece, naming, requests.count))
-                requests.append(.init(Self.call(piece, keys(queue)), .key(keys(queue).base)))
-            }
-        }
-        let replies = await scripts.run(requests)
-        var unused: Set<String> = []
-        for piece in pieces {
-            // Both must have been stored.
-            let reply = replies[piece.naming].flatMap { _ in replies[piece.call] }
-            let numbers = reply.map { $0.array?.compactMap(\.int) ?? [] }
-            for (position, item) in piece.items.enumerated() {
-                results[item.index] = numbers.flatMap { numbers in
-                    guard numbers.count > 2 * position + 1 else {
-                        return .failure(AsynqError(.brokerFailure, "unexpected reply to an enqueue"))
+        var unused: [QueueKeys] = []
+        var sent: [(keys: QueueKeys, naming: PendingReplies, pieces: [(indices: [Int], reply: PendingReplies)])] = []
+        for (queue, indices) in Dictionary(grouping: occurrences.indices, by: { occurrences[$0].request.message.queue })
+        {
+            let keys = keys(queue)
+            let name = RESPCommand("SADD", RedisKeys.queues, queue)
+            let naming = scripts.start([.init(name, .key(RedisKeys.queues))])
+            var pieces: [(indices: [Int], reply: PendingReplies)] = []
+            // Each is sent before the next is encoded, so that Redis works meanwhile.
+            for piece in indices.chunks(maxCount: Self.maxTasksPerScript) {
+                var encoded: [EncodedOccurrence] = []
+                for index in piece {
+                    switch Self.encoded(occurrences[index], index, keys) {
+                    case .success(let occurrence): encoded.append(occurrence)
+                    case .failure(let error): results[index] = .failure(error)
                     }
-                    let message = item.occurrence.request.message
-                    return Self.outcome(numbers[2 * position], numbers[2 * position + 1], message)
+                }
+                for part in encoded.chunks(
+                    maxCount: .max,
+                    maxSize: Self.maxBytesPerScript,
+                    size: \.bytes.count
+                ) {
+                    let reply = scripts.start([.init(Self.call(part, keys), .key(keys.base))])
+                    pieces.append((part.map(\.index), reply))
                 }
             }
+            sent.append((keys, naming, pieces))
         }
-        for piece in pieces where (try? replies[piece.naming].get().int) == 1 {
-            // Named for nothing: the queue may have been deleted, and is not to be there again.
-            let isUsed = piece.items.contains { item in
-                if case .success(.enqueued) = results[item.index] { true } else { false }
+        for (keys, naming, pieces) in sent {
+            // Both must have been stored.
+            let named = await naming.replies[0]
+            var isUsed = false
+            for piece in pieces {
+                let reply = await piece.reply.replies[0]
+                let numbers = named.flatMap { _ in reply }.map { $0.array?.compactMap(\.int) ?? [] }
+                for (position, index) in piece.indices.enumerated() {
+                    let result: Result<OccurrenceOutcome, AsynqError> = numbers.flatMap { numbers in
+                        guard numbers.count > 2 * position + 1 else {
+                            return .failure(AsynqError(.brokerFailure, "unexpected reply to an enqueue"))
+                        }
+                        let message = occurrences[index].request.message
+                        return Self.outcome(numbers[2 * position], numbers[2 * position + 1], message)
+                    }
+                    if case .success(.enqueued) = result { isUsed = true }
+                    results[index] = result
+                }
             }
-            if !isUsed { unused.insert(piece.items[piece.items.startIndex].occurrence.request.message.queue) }
+            // Named for nothing: the queue may have been deleted, and is not to be there again.
+            if !isUsed, (try? named.get().int) == 1 { unused.append(keys) }
         }
-        for queue in unused {
+        for keys in unused {
             do {
-                try await forget(keys(queue))
+                try await forget(keys)
             } catch {
                 logger.warning(
                     "an empty queue stays on the list",
-                    metadata: ["queue": "\(queue)", "error": "\(error)"]
+                    metadata: ["queue": "\(keys.queue)", "error": "\(error)"]
                 )
             }
         }
         return results.map { $0 ?? .failure(AsynqError(.brokerFailure, "no answer for this occurrence")) }
+    }
+
+    private static func encoded(
+        _ occurrence: EntryOccurrence,
+        _ index: Int,
+        _ keys: QueueKeys
+    ) -> Result<EncodedOccurrence, AsynqError> {
+        var message = occurrence.request.message
+        if occurrence.request.uniqueFor != nil {
+            message.uniqueKey = keys.unique(type: message.type, payload: message.payload)
+        }
+        do {
+            let bytes = try message.encoded()
+            return .success(
+                EncodedOccurrence(index: index, occurrence: occurrence, lock: message.uniqueKey, bytes: bytes)
+            )
+        } catch {
+            return .failure(AsynqError(.invalidArgument, "the task cannot be encoded: \(error)", cause: error))
+        }
     }
 
     private static func call(_ items: ArraySlice<EncodedOccurrence>, _ keys: QueueKeys) -> ScriptCall {

@@ -38,6 +38,17 @@ struct ScriptRunner: Sendable {
         }
     }
 
+    /// Sends them now; their replies can be waited for later.
+    func start(_ requests: [Request]) -> PendingReplies {
+        let pending = PendingReplies()
+        if requests.isEmpty {
+            pending.succeed([])
+        } else {
+            submit(requests) { pending.succeed($0) }
+        }
+        return pending
+    }
+
     /// The same with a callback, which runs on an event loop.
     func submit(
         _ requests: [Request],
@@ -80,6 +91,40 @@ struct ScriptRunner: Sendable {
             case .failure(let error): completion(.failure(AsynqError(error)))
             }
         }
+    }
+}
+
+/// What was sent and is answered later. One caller waits for it.
+final class PendingReplies: Sendable {
+    private enum State {
+        case sent
+        case awaited(CheckedContinuation<[Result<RESPValue, AsynqError>], Never>)
+        case answered([Result<RESPValue, AsynqError>])
+    }
+
+    private let state = Mutex(State.sent)
+
+    /// In the order of the requests.
+    var replies: [Result<RESPValue, AsynqError>] {
+        get async {
+            await withCheckedContinuation { continuation in
+                let answer = state.withLock { state -> [Result<RESPValue, AsynqError>]? in
+                    if case .answered(let replies) = state { return replies }
+                    state = .awaited(continuation)
+                    return nil
+                }
+                if let answer { continuation.resume(returning: answer) }
+            }
+        }
+    }
+
+    fileprivate func succeed(_ replies: [Result<RESPValue, AsynqError>]) {
+        let waiter = state.withLock { state -> CheckedContinuation<[Result<RESPValue, AsynqError>], Never>? in
+            defer { state = .answered(replies) }
+            if case .awaited(let continuation) = state { return continuation }
+            return nil
+        }
+        waiter?.resume(returning: replies)
     }
 }
 

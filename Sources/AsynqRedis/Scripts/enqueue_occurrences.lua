@@ -14,9 +14,14 @@ local call, width = redis.call, 9
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local marks, accepted, arguments, reply = {}, {}, { ARGV[1], ARGV[2] }, {}
+local entries = {}
+for i = 4, #ARGV, width do
+  entries[#entries + 1] = ARGV[i]
+end
+local settled = call('ZMSCORE', KEYS[5], unpack(entries))
 for i = 4, #ARGV, width do
   local entry, occurrence = ARGV[i], tonumber(ARGV[i + 1])
-  local mark = marks[entry] or tonumber(call('ZSCORE', KEYS[5], entry))
+  local mark = marks[entry] or tonumber(settled[(i - 4) / width + 1])
   if mark and mark >= occurrence then
     reply[#reply + 1] = -3
     reply[#reply + 1] = mark
@@ -42,9 +47,12 @@ for i, place in ipairs(accepted) do
   reply[place + 2] = outcomes[2 * i]
 end
 -- Last, so that a task that could not be stored leaves no mark.
+local scores = {}
 for entry, occurrence in pairs(marks) do
-  call('ZADD', KEYS[5], string.format('%.0f', occurrence), entry)
+  scores[#scores + 1] = string.format('%.0f', occurrence)
+  scores[#scores + 1] = entry
 end
+call('ZADD', KEYS[5], unpack(scores))
 call('ZREMRANGEBYSCORE', KEYS[5], '-inf', string.format('%.0f', now - ARGV[3]))
 call('PEXPIRE', KEYS[5], ARGV[3])
 return reply

@@ -14,7 +14,12 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local since = time[1] .. string.format('%06d', time[2]) .. '000'
-local reply = {}
+local reply, keys, seen, pending = {}, {}, {}, {}
+for i = 3, #ARGV, 7 do
+  keys[#keys + 1] = ARGV[1] .. ARGV[i]
+end
+-- As a rule none exists, and one look tells.
+local exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
 for i = 3, #ARGV, 7 do
   local id, message, lock, group = ARGV[i], ARGV[i + 1], ARGV[i + 4], ARGV[i + 6]
   local start, delay = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
@@ -22,13 +27,18 @@ for i = 3, #ARGV, 7 do
     start = now + delay
   end
   start = math.max(start, now)
-  local key = ARGV[1] .. id
+  local key = keys[(i - 3) / 7 + 1]
   local outcome
   -- The id first: a lock taken for a task that is then refused would stay behind.
-  if redis.call('EXISTS', key) == 1 then
+  if seen[id] or (exist and redis.call('EXISTS', key) == 1) then
     outcome = -1
   elseif lock ~= '' and not redis.call('SET', lock, id, 'NX', 'PX', string.format('%.0f', ARGV[i + 5] + start - now)) then
     outcome = -2
+  elseif start == now and lock == '' and group == '' then
+    outcome = 0
+    redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', since)
+    pending[#pending + 1] = id
+    seen[id] = true
   else
     local fields = { 'msg', message }
     local function field(name, value)
@@ -61,11 +71,15 @@ for i = 3, #ARGV, 7 do
       outcome = 0
       field('state', 'pending')
       field('pending_since', since)
-      redis.call('LPUSH', KEYS[1], id)
+      pending[#pending + 1] = id
     end
     redis.call('HSET', key, unpack(fields))
+    seen[id] = true
   end
   reply[#reply + 1] = outcome
   reply[#reply + 1] = start
+end
+if #pending > 0 then
+  redis.call('LPUSH', KEYS[1], unpack(pending))
 end
 return reply
