@@ -30,6 +30,22 @@ struct FetchPlannerTests {
         }
     }
 
+    @Test func `many queues that have plenty are served in blocks, in turn, and each gets its share`() {
+        var priorities = Dictionary(uniqueKeysWithValues: (0..<99).map { ("queue-\($0)", 1) })
+        priorities["critical"] = 6
+        var planner = FetchPlanner(queues: priorities, strict: false)
+        // Nothing is known of any queue: all that are owed something are asked.
+        let first = planner.draw(256)
+        #expect(first.count == 100)
+        for request in first { _ = planner.received(request.limit, for: request, isWatched: true) }
+        for request in [planner.draw(256), planner.draw(64)] { #expect(request.count <= 9) }
+        let shares = total(&planner, draws: 1000, slots: 256)
+        for (queue, priority) in priorities {
+            let wanted = 256_000.0 * Double(priority) / 105
+            #expect(abs(Double(shares[queue] ?? 0) - wanted) <= 64, "\(queue)")
+        }
+    }
+
     @Test func `the share of an empty queue goes to the others`() {
         var planner = FetchPlanner(queues: ["a": 6, "b": 3, "c": 1], strict: false)
         for request in planner.draw(10) where request.queue == "a" {

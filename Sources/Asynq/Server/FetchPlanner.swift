@@ -7,11 +7,17 @@ struct FetchPlanner {
         let name: String
         let priority: Int
         var isOpen = true
+        /// It gave all that it was last asked for.
+        var isDeep = false
         /// What earlier draws owe this queue, in tasks; keeps the shares exact over time.
         var credit = 0.0
         /// How often in a row it was reopened for nothing.
         var misses = 0
     }
+
+    /// Where more queues than this have plenty of tasks, a draw goes to so many of them, in turn: a broker gives, and ends,
+    /// many tasks of one queue for little more than one.
+    private static let blocks = 8
 
     /// The highest priority first.
     private var queues: [Queue]
@@ -38,23 +44,28 @@ struct FetchPlanner {
         let open = queues.indices.filter { queues[$0].isOpen }
         guard open.count > 1 else { return open.map { DequeueRequest(queue: queues[$0].name, limit: slots) } }
         let total = open.reduce(0) { $0 + queues[$1].priority }
-        var shares = [Int](repeating: 0, count: open.count)
-        var rest = slots
-        for (place, index) in open.enumerated() {
+        for index in open {
             queues[index].credit += Double(slots) * Double(queues[index].priority) / Double(total)
-            shares[place] = min(rest, max(0, Int(queues[index].credit)))
+        }
+        // Those that are owed most first; of equals those of higher priority, which come first.
+        let order = open.sorted { (-queues[$0].credit, $0) < (-queues[$1].credit, $1) }
+        let block = open.count > Self.blocks ? max(1, slots / Self.blocks) : 1
+        var shares = [Int](repeating: 0, count: order.count)
+        var rest = slots
+        for (place, index) in order.enumerated() {
+            shares[place] = min(rest, max(0, Int(queues[index].credit), queues[index].isDeep ? block : 0))
             queues[index].credit -= Double(shares[place])
             rest -= shares[place]
+            if rest == 0 { break }
         }
         while rest > 0 {
-            // The one that is owed most; of equals the one of higher priority, which comes first.
-            let place = open.indices.max { (queues[open[$0]].credit, $1) < (queues[open[$1]].credit, $0) }!
+            let place = order.indices.max { (queues[order[$0]].credit, $1) < (queues[order[$1]].credit, $0) }!
             shares[place] += 1
-            queues[open[place]].credit -= 1
+            queues[order[place]].credit -= 1
             rest -= 1
         }
-        return open.indices.filter { shares[$0] > 0 }
-            .map { DequeueRequest(queue: queues[open[$0]].name, limit: shares[$0]) }
+        return order.indices.filter { shares[$0] > 0 }
+            .map { DequeueRequest(queue: queues[order[$0]].name, limit: shares[$0]) }
     }
 
     /// Takes note of how many tasks a queue gave. Returns whether it is now taken to be empty.
@@ -64,6 +75,7 @@ struct FetchPlanner {
     mutating func received(_ count: Int, for request: DequeueRequest, isWatched: Bool) -> Bool {
         guard let index = positions[request.queue] else { return false }
         queues[index].misses = count > 0 ? 0 : queues[index].misses + 1
+        queues[index].isDeep = count == request.limit
         guard isWatched ? count < request.limit : count == 0 else { return false }
         queues[index].isOpen = false
         queues[index].credit = 0

@@ -2,17 +2,17 @@
 
 local call = redis.call
 
--- How far from an end of the active list to look for an id, beyond as many as are wanted.
-local reach = 1024
+-- How far from an end of the active list to look for one id, and for the first of many.
+local reach, far_reach = 1024, 4096
 
--- How far an id is from an end of the active list, counted from 1; nil if it is not near.
-local function distance(active, id, length, wanted, is_right)
-  local at = call('LPOS', active, id, 'RANK', is_right and -1 or 1, 'MAXLEN', wanted + reach)
+-- How far an id is from an end of the active list, counted from 1; nil if it is farther than most.
+local function distance(active, id, length, most, is_right)
+  local at = call('LPOS', active, id, 'RANK', is_right and -1 or 1, 'MAXLEN', most)
   return at and (is_right and length - at or at + 1)
 end
 
--- Takes wanted ids out of one end of the active list: reads so many and writes back what is to stay, unless that is by far
--- the most.
+-- Takes wanted ids out of one end of the active list: reads so many and writes back what is to stay, unless that is so much
+-- that single ids are found faster: reading and writing one costs as much as walking past eight.
 -- `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
 local function sweep(active, taken, size, is_right)
   local ids = call('LRANGE', active, is_right and -size or 0, is_right and -1 or size - 1)
@@ -25,7 +25,7 @@ local function sweep(active, taken, size, is_right)
       kept[kept_count] = id
     end
   end
-  if kept_count > 16 * (length - kept_count) + 64 then
+  if length - kept_count < 8 and kept_count > 64 then
     return 0
   end
   for i = 1, length do
@@ -67,10 +67,10 @@ local function leave_active(active, lease, ids, expired_before)
       break
     end
     -- The first to end is as a rule the oldest: the others lie before it.
-    local far = distance(active, ids[next], length, wanted, is_right)
+    local far = distance(active, ids[next], length, far_reach, is_right)
     if not far then
       is_right = not is_right
-      far = distance(active, ids[next], length, wanted, is_right)
+      far = distance(active, ids[next], length, far_reach, is_right)
     end
     local swept = far and sweep(active, taken, far + 64 + (is_right and wanted or 0), is_right) or 0
     if swept == 0 then
@@ -84,8 +84,8 @@ local function leave_active(active, lease, ids, expired_before)
       local id = ids[i]
       if taken[id] == false then
         -- The end that had the last one is looked at first.
-        if length > reach and not distance(active, id, length, 0, is_right) then
-          if distance(active, id, length, 0, not is_right) then
+        if length > reach and not distance(active, id, length, reach, is_right) then
+          if distance(active, id, length, reach, not is_right) then
             is_right = not is_right
           end
         end
