@@ -26,6 +26,26 @@ struct DefaultTests {
         #expect(settings.heartbeatInterval == .seconds(5) && settings.recovererInterval == .seconds(60))
     }
 
+    @Test(arguments: [0, 1, 3, 10])
+    func `tasks that fail together are tried again spread out, with no second and no moment for most of them`(
+        retried: Int
+    ) {
+        let count = 100_000
+        var bySecond: [Int64: Int] = [:]
+        var moments: Set<Duration> = []
+        for _ in 0..<count {
+            let delay = AsynqServer.Configuration.defaultRetryDelay(retried: retried)
+            bySecond[delay.components.seconds, default: 0] += 1
+            moments.insert(delay)
+        }
+        let share = count / (29 * (retried + 1))
+        #expect(bySecond.count >= 29 * (retried + 1))
+        #expect(bySecond.values.allSatisfy { $0 < 2 * share + 100 })
+        #expect(moments.count > count * 9 / 10)
+        let base = Int64(retried * retried * retried * retried + 15)
+        #expect(bySecond.keys.allSatisfy { $0 >= base && $0 <= base + Int64(29 * (retried + 1)) })
+    }
+
     @Test(arguments: [(0, nil), (-3, nil), (7, 7)])
     func `below one place a server has as many as there are cores, and it leaves out queues without a priority`(
         concurrency: Int,

@@ -44,7 +44,8 @@ struct LaneTests {
                     try await eventually("all is answered") { await redis.failure() == nil }
                 }
                 let codes = Recorder<RedisError.Code?>()
-                for _ in 0...limit {
+                // So many on their way, and as many that wait for a place.
+                for _ in 0...2 * limit {
                     redis.submit([RESPCommand("BLPOP", "none", "0")], to: .any) { replies in
                         if case .failure(let error) = replies[0] { codes.add(error.code) } else { codes.add(nil) }
                     }
@@ -119,6 +120,27 @@ struct LaneTests {
                 redis.submit([builder.finish()], to: .any, completion: note)
                 await answers.wait(for: 2)
                 #expect(answers.elements == [.commandTimedOut, .connectionLost])
+            }
+        }
+    }
+
+    @Test func `a server that stays away is waited for once, then fails callers with each attempt, until it is back`()
+        async throws
+    {
+        try await RedisServer.withServer { server async throws in
+            try await withClient(server.uri) {
+                $0.dialTimeout = .milliseconds(300)
+            } _: { redis async throws in
+                #expect(await redis.failure() == nil)
+                server.kill()
+                try await eventually("the attempts are those of all callers") {
+                    let error = await redis.failure()
+                    #expect(error?.code == .connectionFailed || error?.code == .connectionLost)
+                    let text = error?.message ?? ""
+                    return text.contains("has been away for") && text.contains("connection refused")
+                }
+                try await server.start()
+                try await eventually("it is used again") { await redis.failure() == nil }
             }
         }
     }

@@ -99,7 +99,8 @@ extension AsynqServer {
         /// failure, 3 hours after the tenth, 4.5 days after the 25th.
         public static func defaultRetryDelay(retried: Int) -> Duration {
             let count = min(max(0, retried), 10_000)
-            return .seconds(count * count * count * count + 15 + Int.random(in: 0..<30) * (count + 1))
+            // Any part of a second, so that what failed together does not come back together.
+            return .seconds(count * count * count * count + 15) + .seconds(29) * (count + 1) * Double.random(in: 0...1)
         }
 
         /// When groups are ready; `nil` if this server aggregates none.

@@ -86,7 +86,9 @@ public struct RedisConfiguration: Sendable {
     public var database = 0
     /// Default: no encryption.
     public var tls: TLS?
-    /// How long connecting may take, with TLS and log-in, and how long a command waits for a connection. Default: 5 s.
+    /// How long connecting may take, with TLS and log-in, and how long a command waits for a connection, or for a place on it
+    /// (``maxInFlight``). A server that has been away for longer than this is no longer waited for: each command fails with the
+    /// next attempt to connect, at the latest after 2 s. Default: 5 s.
     public var dialTimeout = Duration.seconds(5)
     /// How long an answer may take before the connection is given up as dead: from the moment at which something was
     /// last sent or received, and a second more for each 16 MiB that were sent. Default: 3 s.
@@ -96,7 +98,8 @@ public struct RedisConfiguration: Sendable {
     /// How many connections carry commands, to each node of a Cluster. More than one helps only where large payloads hold up small ones.
     /// Default: 1.
     public var poolSize = 1
-    /// How many commands may wait on a connection, sent or not. One more fails at once. Default: 65 536.
+    /// How many requests may be on their way on a connection. As many again wait for their turn, each up to
+    /// ``dialTimeout``; then, and if there are still more, they fail with ``RedisError/Code/tooManyRequests``. Default: 65 536.
     public var maxInFlight = 65_536
     /// The name that `CLIENT LIST` shows. Without spaces. Default: `swift-asynq`.
     public var clientName = "swift-asynq"

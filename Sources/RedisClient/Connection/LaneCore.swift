@@ -20,9 +20,12 @@ final class LaneCore {
     /// Not sent yet, for want of a connection, with the time at which each is given up.
     private var waiting: Deque<(request: RedisRequest, deadline: NIODeadline)> = []
     private var waitingTimer: Scheduled<Void>?
+    private var overflowTimer: Scheduled<Void>?
     private var reconnectTimer: Scheduled<Void>?
     private var connectedAt = NIODeadline.now()
     private var lastFailure: RedisError?
+    /// Since when there is no connection, if there was one.
+    private var lostAt: NIODeadline?
     private var failuresSinceLog = 0
     private var retirement: RedisError?
 
@@ -60,7 +63,7 @@ final class LaneCore {
         if state.isClosed {
             let error = retirement ?? RedisError(.closed, "the Redis client has been shut down")
             for request in requests { request.fail(error) }
-            outbox.answered(requests.count)
+            answered(requests.count)
             return
         }
         if let handler, state.isConnected {
@@ -74,11 +77,28 @@ final class LaneCore {
         perform(state.wanted())
     }
 
+    /// Requests wait for a place: those whose time is over are given up.
+    func watchOverflow() {
+        overflowTimer?.cancel()
+        overflowTimer = nil
+        guard let next = outbox.expire(.now()) else { return }
+        overflowTimer = eventLoop.assumeIsolated().scheduleTask(deadline: next) { [weak self] in
+            self?.watchOverflow()
+        }
+    }
+
+    /// So many requests are no longer waiting. What waited for their places is sent in the next turn, all of it together.
+    private func answered(_ count: Int) {
+        guard outbox.answered(count) else { return }
+        eventLoop.assumeIsolated().execute { self.drain() }
+    }
+
     func shutdown() {
         guard !state.isClosed else { return }
         state.close()
         outbox.close()
         waitingTimer?.cancel()
+        overflowTimer?.cancel()
         reconnectTimer?.cancel()
         failWaiting(RedisError(.closed, "the Redis client has been shut down"))
         handler?.close(RedisError(.closed, "the Redis client has been shut down"))
@@ -153,9 +173,10 @@ final class LaneCore {
         state.connected()
         connectedAt = .now()
         self.handler = handler
-        handler.onAnswered = { [outbox] in outbox.answered($0) }
+        handler.onAnswered = { [weak self] in self?.answered($0) }
         if lastFailure != nil { logger.info("connected to Redis again", metadata: ["redis": "\(configuration)"]) }
         lastFailure = nil
+        lostAt = nil
         failuresSinceLog = 0
         waitingTimer?.cancel()
         waitingTimer = nil
@@ -169,8 +190,14 @@ final class LaneCore {
     private func connectFailed(_ error: RedisError) {
         guard !state.isClosed else { return }
         // A server that was never there is reported at once: the address or the password may be wrong. One that was
-        // there is waited for, as long as each command has time.
-        if failsFast || !state.hasBeenConnected { failWaiting(error) }
+        // there is waited for, as long as each command has time; and if it has been away for longer than that, then from one
+        // attempt to the next, each of which is one for all.
+        if let lostAt, .now() - lostAt > TimeAmount(configuration.dialTimeout) {
+            let seconds = (.now() - lostAt).nanoseconds / 1_000_000_000
+            failWaiting(RedisError(error.code, "Redis has been away for \(seconds) s: \(error.message)"))
+        } else if failsFast || !state.hasBeenConnected {
+            failWaiting(error)
+        }
         logFailure(error)
         lastFailure = error
         perform(state.connectFailed(isWanted: !waiting.isEmpty, jitter: Double.random(in: 0...1)))
@@ -185,6 +212,7 @@ final class LaneCore {
             ?? RedisError(.connectionLost, "the connection to \(configuration) was closed")
         logFailure(error)
         lastFailure = error
+        lostAt = lostAt ?? .now()
         onState?(.disconnected)
         let wasBrief = NIODeadline.now() - connectedAt < TimeAmount(state.maximumDelay)
         perform(state.lost(isWanted: !waiting.isEmpty, wasBrief: wasBrief, jitter: Double.random(in: 0...1)))
@@ -201,7 +229,7 @@ final class LaneCore {
 
     private func send(_ requests: [RedisRequest], _ handler: RedisChannelHandler) {
         let wanted = requests.filter { !$0.isCompleted }
-        if wanted.count < requests.count { outbox.answered(requests.count - wanted.count) }
+        if wanted.count < requests.count { answered(requests.count - wanted.count) }
         if !wanted.isEmpty { handler.send(wanted) }
     }
 
@@ -217,7 +245,7 @@ final class LaneCore {
             let code =
                 lastFailure?.code == .authenticationFailed ? RedisError.Code.authenticationFailed : .connectionFailed
             for request in late { request.fail(RedisError(code, reason)) }
-            outbox.answered(late.count)
+            answered(late.count)
             scheduleWaitingTimer()
         }
     }
@@ -228,6 +256,6 @@ final class LaneCore {
         waitingTimer?.cancel()
         waitingTimer = nil
         for request in requests { request.fail(error) }
-        outbox.answered(requests.count)
+        answered(requests.count)
     }
 }

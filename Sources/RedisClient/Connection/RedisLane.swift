@@ -1,7 +1,6 @@
 package import Logging
 package import NIOCore
 internal import NIOPosix
-import Synchronization
 
 /// One connection to one endpoint that connects when it is needed, and again when it is lost, and carries the commands
 /// of many callers.
@@ -37,7 +36,7 @@ package final class RedisLane: Sendable {
     ) {
         eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         taskExecutor = EventLoopExecutor(eventLoop)
-        outbox = Outbox(limit: configuration.maxInFlight)
+        outbox = Outbox(limit: configuration.maxInFlight, patience: configuration.dialTimeout)
         let core = LaneCore(
             configuration: configuration,
             endpoint: endpoint,
@@ -110,6 +109,9 @@ package final class RedisLane: Sendable {
             let core = core
             eventLoop.execute { core.value.drain() }
         case .wait: break
+        case .watch:
+            let core = core
+            eventLoop.execute { core.value.watchOverflow() }
         case .refuse(let error): request.fail(error)
         }
         return request
@@ -120,67 +122,5 @@ package final class RedisLane: Sendable {
         outbox.close()
         let core = core
         try? await eventLoop.submit { core.value.shutdown() }.get()
-    }
-}
-
-/// What callers have submitted and the event loop has not taken yet.
-final class Outbox: Sendable {
-    enum Addition {
-        /// The event loop is to be told.
-        case drain
-        /// It has been told.
-        case wait
-        case refuse(RedisError)
-    }
-
-    private struct State {
-        var requests: [RedisRequest] = []
-        var isDrainScheduled = false
-        var isClosed = false
-        /// Requests that are not answered, sent or not.
-        var unanswered = 0
-    }
-
-    private let state = Mutex(State())
-    private let limit: Int
-
-    init(limit: Int) {
-        self.limit = limit
-    }
-
-    func add(_ request: RedisRequest) -> Addition {
-        state.withLock { state in
-            if state.isClosed { return .refuse(RedisError(.closed, "the Redis client has been shut down")) }
-            if state.unanswered >= limit {
-                return .refuse(
-                    RedisError(
-                        .tooManyRequests,
-                        "\(limit) commands wait for Redis already: it is too slow for this load"
-                    )
-                )
-            }
-            state.unanswered += 1
-            state.requests.append(request)
-            if state.isDrainScheduled { return .wait }
-            state.isDrainScheduled = true
-            return .drain
-        }
-    }
-
-    func take() -> [RedisRequest] {
-        state.withLock { state in
-            state.isDrainScheduled = false
-            defer { state.requests = [] }
-            return state.requests
-        }
-    }
-
-    /// So many requests are no longer waiting.
-    func answered(_ count: Int) {
-        state.withLock { $0.unanswered -= count }
-    }
-
-    func close() {
-        state.withLock { $0.isClosed = true }
     }
 }
