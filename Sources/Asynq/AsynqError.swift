@@ -16,6 +16,7 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
             case invalidTaskState
             case rateLimited
             case notReplicated
+            case brokerFull
             case duplicateEntry, entryNotFound
         }
         private let kind: Kind
@@ -60,6 +61,9 @@ public struct AsynqError: Error, Sendable, CustomStringConvertible {
         public static let brokerUnavailable = Code(.brokerUnavailable)
         /// The broker has stored it, but not as safely as it was asked to: a fail-over now may lose it.
         public static let notReplicated = Code(.notReplicated)
+        /// The broker has no room: Redis has reached its `maxmemory`, or the disk of a file is full. Tasks that are there can be
+        /// worked off and deleted, which makes room.
+        public static let brokerFull = Code(.brokerFull)
         /// The broker answered with an error.
         public static let brokerFailure = Code(.brokerFailure)
         /// Thrown by a handler or middleware: there is no room for this task now. It is tried again after

@@ -24,7 +24,8 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
         public static let protocolError = Code(.protocolError)
         /// The server is too old.
         public static let unsupportedServer = Code(.unsupportedServer)
-        /// ``RedisConfiguration/maxInFlight`` is reached; the command was not sent.
+        /// ``RedisConfiguration/maxInFlight`` is reached, and no place became free in time; the command was not sent. Redis is
+        /// too slow for this load: send less, or wait before the next attempt.
         public static let tooManyRequests = Code(.tooManyRequests)
         /// A setting is not allowed; the message says which.
         public static let invalidConfiguration = Code(.invalidConfiguration)
@@ -44,6 +45,20 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
         guard code == .serverError || code == .authenticationFailed else { return nil }
         let word = message.prefix { $0 != " " }
         return !word.isEmpty && word.allSatisfy { $0.isUppercase || $0.isNumber } ? String(word) : nil
+    }
+
+    /// Whether the server has refused a command that it may well run a little later: it starts, is busy, or is on the way from
+    /// one role or one place to another.
+    package var isPassing: Bool {
+        if isOfMigration { return true }
+        return ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "BUSY", "NOREPLICAS"].contains(serverCode)
+    }
+
+    /// Some of the keys have moved to another node of a Cluster, and others have not: a script may have come upon one that it
+    /// does not name.
+    var isOfMigration: Bool {
+        code == .serverError
+            && (serverCode == "TRYAGAIN" || message.contains("access a non local key in a cluster node"))
     }
 
     public init(_ code: Code, _ message: String, command: String? = nil) {

@@ -9,7 +9,7 @@ struct DiskFullTests {
     init() throws { folder = try TemporaryFolder() }
 
     private func isFull(_ error: AsynqError?) -> Bool {
-        error?.code == .brokerFailure
+        error?.code == .brokerFull
             && error?.message == "the file \(folder.file()) cannot grow: the disk is full. Nothing was changed"
     }
 

@@ -84,7 +84,7 @@ struct BadDayTests {
                     try await eventually("all are stored") {
                         // The lease of a task whose dequeue was answered to nobody ends in 30 s, and 30 s later it is
                         // recovered: not to wait so long.
-                        try Self.endLeases(redis)
+                        try redis.endLeases()
                         return try redis.isEmpty()
                     }
                 }
@@ -212,13 +212,6 @@ struct BadDayTests {
         }
     }
 
-    /// Lets those leases end that nobody extends: the one who works extends them first.
-    private static func endLeases(_ redis: RedisServer) throws {
-        let ids = try redis.cli("LRANGE", "asynq:{default}:active", "0", "-1").split(separator: "\n")
-        let past = Int(Date().timeIntervalSince1970) - 31
-        for id in ids { try redis.cli("ZADD", "asynq:{default}:lease", "XX", "\(past)", String(id)) }
-    }
-
     @Test func `the tasks of a worker that is killed are all finished by another`() async throws {
         try await RedisServer.withServer { redis in
             try await withBroker(redis) { broker in
@@ -242,7 +235,7 @@ struct BadDayTests {
                 ) { _ in
                     // Not before their leases are over.
                     #expect(runs.all.count == 0)
-                    try Self.endLeases(redis)
+                    try redis.endLeases()
                     await runs.all.wait(for: 50)
                     try await eventually("all are stored") { try redis.isEmpty() }
                 }
@@ -265,7 +258,7 @@ struct BadDayTests {
                     try await eventually("it is taken") {
                         try await !broker.dequeue([DequeueRequest(queue: "default", limit: 1)]).isEmpty
                     }
-                    try Self.endLeases(redis)
+                    try redis.endLeases()
                     let server = AsynqServer(broker, handler: ClosureHandler { _, _ in }, configuration: settings)
                     server.stop()
                     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -308,7 +301,7 @@ struct BadDayTests {
                     }
                     await producer
                     try await eventually("all are done") {
-                        try Self.endLeases(redis)
+                        try redis.endLeases()
                         return try runs.all.count == 5000 && redis.isEmpty()
                     }
                 }

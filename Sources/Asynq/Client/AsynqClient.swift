@@ -55,8 +55,8 @@ public struct AsynqClient: Sendable {
     /// Enqueues a task. When this returns, the broker has stored it.
     ///
     /// - Returns: the task as it was stored.
-    /// - Throws: ``AsynqError``: `invalidArgument`, `duplicateTask`, `taskIDConflict`, `brokerUnavailable` or
-    ///   `brokerFailure`; `CancellationError` if the caller was cancelled while waiting (the task may be stored or not).
+    /// - Throws: ``AsynqError``: `invalidArgument`, `duplicateTask`, `taskIDConflict`, `brokerUnavailable`,
+    ///   `brokerFull` or `brokerFailure`; `CancellationError` if the caller was cancelled while waiting (the task may be stored or not).
     @discardableResult
     public func enqueue(_ task: AsynqTask, _ options: TaskOption...) async throws -> TaskInfo {
         try await enqueue(task, options: options)

@@ -73,8 +73,7 @@ extension RedisBroker {
             maxSize: Self.maxBytesPerScript,
             size: { $0.2.count }
         ) {
-            let locks = redis.spreadsKeys ? chunk.map(\.1).filter { !$0.isEmpty } : []
-            let more = named(chunk.lazy.map(\.0.message.id), keys) + locks
+            let more = named(enqueueing: chunk.lazy.map { ($0.0.message, $0.1) }, keys)
             calls.append(.init(Self.call(chunk, keys, more: more), .key(keys.base), durability))
         }
         let replies = await enqueues.run(calls)

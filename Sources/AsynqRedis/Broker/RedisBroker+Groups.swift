@@ -180,7 +180,10 @@ extension RedisBroker {
             .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues)),
             .init(call, .key(keys.base)),
         ])
-        switch replies[0].flatMap({ _ in replies[1] }) {
+        // A Redis that is full takes no names. It has had this one, as there is a group, and the aggregation makes room.
+        let isNamed: Bool
+        if case .failure(let error) = replies[0], error.code != .brokerFull { isNamed = false } else { isNamed = true }
+        switch isNamed ? replies[1] : replies[0] {
         case .success(let reply):
             guard let numbers = reply.array?.compactMap(\.int), numbers.count == 2 else {
                 return .failure(AsynqError(.brokerFailure, "unexpected reply to an aggregation"))

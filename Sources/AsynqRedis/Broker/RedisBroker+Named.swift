@@ -16,6 +16,17 @@ extension RedisBroker {
         redis.spreadsKeys ? ids.map(keys.task) : []
     }
 
+    /// What a script touches that enqueues: tasks, and their locks and groups.
+    func named(enqueueing tasks: some Sequence<(message: TaskMessage, lock: String)>, _ keys: QueueKeys) -> [String] {
+        guard redis.spreadsKeys else { return [] }
+        var more: Set<String> = []
+        for task in tasks {
+            if !task.lock.isEmpty { more.insert(task.lock) }
+            if !task.message.group.isEmpty { more.insert(keys.group(task.message.group)) }
+        }
+        return named(tasks.map(\.message.id), keys) + more
+    }
+
     /// What a script touches that ends attempts: tasks, locks and the counters of the day.
     func named(finishing messages: some Sequence<TaskMessage>, _ keys: QueueKeys) -> [String] {
         guard redis.spreadsKeys else { return [] }

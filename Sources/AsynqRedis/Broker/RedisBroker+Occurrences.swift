@@ -42,7 +42,8 @@ extension RedisBroker {
                     maxSize: Self.maxBytesPerScript,
                     size: \.bytes.count
                 ) {
-                    let reply = scripts.start([.init(Self.call(part, keys), .key(keys.base))])
+                    let more = named(enqueueing: part.lazy.map { ($0.occurrence.request.message, $0.lock) }, keys)
+                    let reply = scripts.start([.init(Self.call(part, keys, more: more), .key(keys.base))])
                     pieces.append((part.map(\.index), reply))
                 }
             }
@@ -50,11 +51,11 @@ extension RedisBroker {
         }
         for (keys, naming, pieces) in sent {
             // Both must have been stored.
-            let named = await naming.replies[0]
+            let isNamed = await naming.replies[0]
             var isUsed = false
             for piece in pieces {
                 let reply = await piece.reply.replies[0]
-                let numbers = named.flatMap { _ in reply }.map { $0.array?.compactMap(\.int) ?? [] }
+                let numbers = isNamed.flatMap { _ in reply }.map { $0.array?.compactMap(\.int) ?? [] }
                 for (position, index) in piece.indices.enumerated() {
                     let result: Result<OccurrenceOutcome, AsynqError> = numbers.flatMap { numbers in
                         guard numbers.count > 2 * position + 1 else {
@@ -68,7 +69,7 @@ extension RedisBroker {
                 }
             }
             // Named for nothing: the queue may have been deleted, and is not to be there again.
-            if !isUsed, (try? named.get().int) == 1 { unused.append(keys) }
+            if !isUsed, (try? isNamed.get().int) == 1 { unused.append(keys) }
         }
         for keys in unused {
             do {
@@ -102,10 +103,14 @@ extension RedisBroker {
         }
     }
 
-    private static func call(_ items: ArraySlice<EncodedOccurrence>, _ keys: QueueKeys) -> ScriptCall {
+    private static func call(
+        _ items: ArraySlice<EncodedOccurrence>,
+        _ keys: QueueKeys,
+        more: [String]
+    ) -> ScriptCall {
         var call = ScriptCall.Builder(
             .enqueueOccurrences,
-            keys: [keys.pending, keys.scheduled, keys.due, keys.groups, keys.marks],
+            keys: [keys.pending, keys.scheduled, keys.due, keys.groups, keys.marks] + more,
             argumentCount: 3 + 9 * items.count,
             capacity: items.reduce(0) { $0 + $1.bytes.count + 240 }
         )

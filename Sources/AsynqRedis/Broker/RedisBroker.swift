@@ -115,9 +115,16 @@ extension AsynqError {
             self.init(.brokerUnavailable, String(describing: error), cause: error)
             return
         }
-        // A Cluster on the way from one state to another, or a replica without a master.
-        let isPassing = ["TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"].contains(error.serverCode)
-        let isRefusal = (error.code == .serverError && !isPassing) || error.code == .invalidConfiguration
-        self.init(isRefusal ? .brokerFailure : .brokerUnavailable, error.description, cause: error)
+        let code: AsynqError.Code
+        var text = error.description
+        switch error.code {
+        case .serverError where error.serverCode == "OOM":
+            code = .brokerFull
+            text = "Redis is full (maxmemory) and takes nothing new: raise the limit, or work off or delete tasks"
+        case .serverError where error.isPassing: code = .brokerUnavailable
+        case .serverError, .invalidConfiguration: code = .brokerFailure
+        default: code = .brokerUnavailable
+        }
+        self.init(code, text, cause: error)
     }
 }

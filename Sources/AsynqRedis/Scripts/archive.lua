@@ -39,7 +39,11 @@ count(KEYS[4], n, now)
 local function trim(old)
   for _, id in ipairs(old) do
     local key = ARGV[1] .. id
-    unlock(call('HGET', key, 'unique_key'), id)
+    local lock = redis.pcall('HGET', key, 'unique_key')
+    if is_away(lock) then
+      return
+    end
+    unlock(type(lock) == 'string' and lock, id)
     call('DEL', key)
     call('ZREM', KEYS[5], id)
   end

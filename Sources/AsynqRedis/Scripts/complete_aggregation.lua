@@ -37,13 +37,21 @@ if lock ~= '' then
   end
 end
 
-for start = 1, #ids, 1000 do
-  local keys = {}
-  for i = start, math.min(start + 999, #ids) do
-    keys[#keys + 1] = ARGV[1] .. ids[i]
+local function for_all(command)
+  for start = 1, #ids, 1000 do
+    local keys = {}
+    for i = start, math.min(start + 999, #ids) do
+      keys[#keys + 1] = ARGV[1] .. ids[i]
+    end
+    call(command, unpack(keys))
   end
-  call('UNLINK', unpack(keys))
 end
+-- On a Cluster some of them may be on the way to another node: this fails then, while nothing is changed.
+for_all('EXISTS')
+if ARGV[9] ~= '' then
+  call('EXISTS', ARGV[2] .. ARGV[9])
+end
+for_all('UNLINK')
 for i = 7, #KEYS do
   if is_staged[redis.pcall('GET', KEYS[i])] then
     call('DEL', KEYS[i])

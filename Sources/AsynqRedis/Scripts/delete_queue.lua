@@ -51,31 +51,38 @@ elseif before > 0 and ARGV[3] ~= '1' then
 end
 
 local left, deleted = tonumber(ARGV[4]), 0
+local failure
+-- Deletes the first of these tasks, up to one that cannot be deleted now: on a Cluster its slot may be on the way to another
+-- node. Returns how many were looked at.
 local function delete(ids)
+  local count = 0
   for _, id in ipairs(ids) do
     local key = ARGV[1] .. id
     local lock = redis.pcall('HGET', key, 'unique_key')
-    if type(lock) ~= 'table' then
+    if is_away(lock) then
+      failure, left = lock, 0
+      return count
+    elseif type(lock) ~= 'table' then
       unlock(lock, id)
       deleted = deleted + call('UNLINK', key)
     end
+    count = count + 1
   end
   left = left - #ids
+  return count
 end
 for i = 1, 2 do
   if left > 0 then
-    local ids = call('LRANGE', KEYS[i], 0, left - 1)
-    if #ids > 0 then
-      call('LTRIM', KEYS[i], #ids, -1)
-      delete(ids)
+    local count = delete(call('LRANGE', KEYS[i], 0, left - 1))
+    if count > 0 then
+      call('LTRIM', KEYS[i], count, -1)
     end
   end
 end
 local function delete_zset(zset)
-  local ids = call('ZRANGE', zset, 0, left - 1)
-  if #ids > 0 then
-    call('ZREMRANGEBYRANK', zset, 0, #ids - 1)
-    delete(ids)
+  local count = delete(call('ZRANGE', zset, 0, left - 1))
+  if count > 0 then
+    call('ZREMRANGEBYRANK', zset, 0, count - 1)
   end
 end
 for i = 3, 6 do
@@ -103,6 +110,9 @@ if left > 0 then
   delete_zsets(call('ZRANGE', KEYS[8], 0, left - 1), '', 'ZREM', 8)
 end
 
+if failure and deleted == 0 then
+  return failure
+end
 if left <= 0 or call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]) > 0 then
   call('SET', KEYS[9], now, 'NX')
   return { 'more', deleted, count_tasks(), 0 }

@@ -19,6 +19,9 @@ for i, score in ipairs(redis.call('ZMSCORE', KEYS[1], unpack(ids))) do
   end
 end
 if #leases > 0 then
+  -- Removes nothing. A Redis that is full refuses what may take memory as the first write of a script, and a lease must not
+  -- end because of that.
+  redis.call('ZREM', KEYS[1], '')
   redis.call('ZADD', KEYS[1], 'XX', unpack(leases))
 end
 return missing

@@ -15,13 +15,24 @@ local now = tonumber(time[1])
 local milliseconds = time[1] * 1000 + math.floor(time[2] / 1000)
 local since = time[1] .. string.format('%06d', time[2]) .. '000'
 local moved, pending, dropped = 0, {}, {}
+local failure
 
 local function move(zset, id)
-  redis.call('ZREM', zset, id)
-  redis.call('ZREM', KEYS[3], id)
   local key = ARGV[1] .. id
   -- pcall: a key of another type is no task.
   local fields = redis.pcall('HMGET', key, 'msg', 'group')
+  local group = fields[2]
+  local members = group and group ~= '' and redis.pcall('ZCARD', ARGV[2] .. group)
+  if type(members) == 'table' then
+    failure = members
+    return
+  elseif fields.err and not string.find(fields.err, 'WRONGTYPE', 1, true) then
+    -- Not this id's fault: on a Cluster its slot may be on the way to another node. It waits.
+    failure = fields
+    return
+  end
+  redis.call('ZREM', zset, id)
+  redis.call('ZREM', KEYS[3], id)
   if fields.err or not fields[1] then
     dropped[#dropped + 1] = id
     if not fields.err then
@@ -30,8 +41,7 @@ local function move(zset, id)
     end
     return
   end
-  local group = fields[2]
-  if group and group ~= '' then
+  if members then
     -- In nanoseconds, and counted on within this call, so that the order of a group is known.
     redis.call('HSET', key, 'state', 'aggregating',
       'group_since', string.sub(since, 1, -4) .. string.format('%03d', moved % 1000))
@@ -69,6 +79,9 @@ for i = 1, #exact, 2 do
 end
 if #pending > 0 then
   redis.call('LPUSH', KEYS[4], unpack(pending))
+end
+if failure and moved == 0 then
+  return failure
 end
 
 local next_due = -1

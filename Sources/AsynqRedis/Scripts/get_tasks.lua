@@ -16,6 +16,10 @@ for i = 2, #ARGV do
   local id = ARGV[i]
   -- pcall: a key of another type is no task.
   local fields = redis.pcall('HMGET', ARGV[1] .. id, 'msg', 'state', 'result')
+  if fields.err and not string.find(fields.err, 'WRONGTYPE', 1, true) then
+    -- On a Cluster its slot may be on the way to another node.
+    return fields
+  end
   if not fields.err and fields[1] and fields[2] then
     local state, at = fields[2], ''
     local score = places[state] and call('ZSCORE', places[state], id)

@@ -42,6 +42,10 @@ for i, id in ipairs(ids) do
   looked_at = i
   -- pcall: a key of another type is no task.
   local fields = redis.pcall('HMGET', ARGV[1] .. id, 'msg', 'state', 'result')
+  if fields.err and not string.find(fields.err, 'WRONGTYPE', 1, true) then
+    -- On a Cluster its slot may be on the way to another node.
+    return fields
+  end
   if not fields.err and fields[1] and fields[2] == state then
     local at = scores[i] and string.format('%.0f', scores[i] * 1000) or ''
     if state == 'scheduled' or state == 'retry' then

@@ -7,31 +7,38 @@
 -- Reply    { how many were moved, how many are left }
 
 local source, state, limit = KEYS[8], ARGV[6], ARGV[7]
-local ids = {}
+local ids, tasks = {}, {}
 if state == 'pending' then
   local newest_first = call('LRANGE', source, -limit, -1)
   for i = #newest_first, 1, -1 do
     ids[#ids + 1] = newest_first[i]
   end
-  call('LTRIM', source, 0, -#ids - 1)
 else
   ids = call('ZRANGE', source, 0, limit - 1)
+end
+-- Before anything is changed.
+for i, id in ipairs(ids) do
+  local failure
+  tasks[i], failure = read(id)
+  if failure then
+    return failure
+  end
+end
+if state == 'pending' then
+  call('LTRIM', source, 0, -#ids - 1)
+else
   call('ZREMRANGEBYRANK', source, 0, #ids - 1)
 end
 if #ids > 0 and (state == 'scheduled' or state == 'retry') then
   call('ZREM', KEYS[6], unpack(ids))
 end
-for _, id in ipairs(ids) do
-  local key = ARGV[1] .. id
-  -- pcall: a key of another type is no task.
-  local fields = redis.pcall('HMGET', key, 'state', 'unique_key')
-  if not fields.err then
-    if fields[1] then
-      put(key, id, fields[2])
-    else
-      -- What is left of its hash would keep the id from being used again.
-      call('DEL', key)
-    end
+for i, id in ipairs(ids) do
+  local task, key = tasks[i], ARGV[1] .. id
+  if task and task[1] then
+    put(key, id, task[2])
+  elseif task then
+    -- What is left of its hash would keep the id from being used again.
+    call('DEL', key)
   end
 end
 finish()

@@ -37,7 +37,9 @@ local function leave_pending(wanted)
     end
   end
   local function pending_since(id)
-    return tonumber(id ~= hole and call('HGET', ARGV[1] .. id, 'pending_since') or nil)
+    -- pcall: a failure half-way would leave holes.
+    local since = id ~= hole and redis.pcall('HGET', ARGV[1] .. id, 'pending_since')
+    return type(since) == 'string' and tonumber(since) or nil
   end
   -- Where an id should lie: the list is in the order of time, but for those that were handed back.
   local function guess(id)
@@ -90,9 +92,11 @@ end
 local tasks, states, pending = {}, {}, {}
 for i = 6, #ARGV do
   local id = ARGV[i]
-  -- pcall: a key of another type is no task.
-  local fields = redis.pcall('HMGET', ARGV[1] .. id, 'state', 'unique_key', 'group')
-  if not fields.err and fields[1] and not tasks[id] then
+  local fields, failure = read(id)
+  if failure then
+    return failure
+  end
+  if fields and fields[1] and not tasks[id] then
     tasks[id], states[id] = fields, fields[1]
     if fields[1] == 'pending' and move ~= 'run' then
       pending[#pending + 1] = id

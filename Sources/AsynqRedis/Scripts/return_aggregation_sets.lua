@@ -14,10 +14,19 @@ local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local left, more = tonumber(ARGV[2]), 0
+local failure
 
 local function put_back(set)
   local group = string.sub(set, 1, #ARGV[1]) == ARGV[1] and string.match(string.sub(set, #ARGV[1] + 1), '^(.*):[^:]*$')
   local entries = group and redis.pcall('ZRANGE', set, 0, left - 1, 'WITHSCORES')
+  -- Before anything is changed: on a Cluster the slot may be on the way to another node.
+  for _, reply in ipairs({ entries or {}, group and redis.pcall('ZCARD', ARGV[1] .. group) or 0,
+    entries and not entries.err and call('ZCARD', set) > #entries / 2 and redis.pcall('EXISTS', set .. '-rest') or 0 }) do
+    if type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true) then
+      failure = reply
+      return
+    end
+  end
   call('ZREM', KEYS[1], set)
   if not entries or entries.err then
     -- It is not what it is said to be.
@@ -66,6 +75,12 @@ else
       break
     end
     put_back(set)
+    if failure then
+      break
+    end
   end
+end
+if failure and left == most then
+  return failure
 end
 return { most - left, more }

@@ -114,6 +114,12 @@ local function leave_active(active, lease, ids, expired_before)
   return taken, done
 end
 
+-- Whether a reply says that a key cannot be read now, which is not the key's fault: on a Cluster its slot may be on the way
+-- to another node.
+local function is_away(reply)
+  return type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true)
+end
+
 -- Frees a uniqueness lock if it is still this task's.
 local function unlock(lock, id)
   -- pcall: a key of another type is no lock.

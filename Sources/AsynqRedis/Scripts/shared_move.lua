@@ -19,9 +19,31 @@ local now = tonumber(time[1])
 local since = time[1] .. string.format('%06d', time[2]) .. '000'
 local move, moved, to_run = ARGV[3], 0, {}
 
+-- Whether a reply says that a key cannot be read now, which is not the key's fault: on a Cluster its slot may be on the way
+-- to another node.
+local function is_away(reply)
+  return type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true)
+end
+
+-- A task's state, uniqueness lock and group; nil if a key of another type is in its place. Second the failure, if it, or what
+-- is to be changed with it, is away.
+local function read(id)
+  local fields = redis.pcall('HMGET', ARGV[1] .. id, 'state', 'unique_key', 'group')
+  if is_away(fields) then
+    return nil, fields
+  elseif fields.err then
+    return nil
+  end
+  local lock = move == 'delete' and fields[2] and fields[2] ~= '' and redis.pcall('EXISTS', fields[2])
+  local group = fields[1] == 'aggregating' and fields[3] and redis.pcall('EXISTS', ARGV[2] .. fields[3])
+  local failure = is_away(lock) and lock or is_away(group) and group or nil
+  return fields, failure
+end
+
 -- Frees a uniqueness lock if it is still this task's.
 local function unlock(lock, id)
-  if lock and lock ~= '' and call('GET', lock) == id then
+  -- pcall: a key of another type is no lock.
+  if lock and lock ~= '' and redis.pcall('GET', lock) == id then
     call('DEL', lock)
   end
 end
@@ -54,7 +76,11 @@ local function finish()
   local function trim(old)
     for _, id in ipairs(old) do
       local key = ARGV[1] .. id
-      unlock(call('HGET', key, 'unique_key'), id)
+      local lock = redis.pcall('HGET', key, 'unique_key')
+      if is_away(lock) then
+        return
+      end
+      unlock(type(lock) == 'string' and lock, id)
       call('UNLINK', key)
       call('ZREM', KEYS[4], id)
     end

@@ -24,11 +24,24 @@ local most, enough, sets_left = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(A
 local stale = string.format('%.0f', time[1] + ARGV[8])
 -- However many sets are made, one call does not do much more work than one large set needs.
 local work_left = math.max(most, 1000)
+local failure
+
+-- Whether a reply says that a key cannot be read now: on a Cluster its slot may be on the way to another node.
+local function is_away(reply)
+  if type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true) then
+    failure = reply
+    return true
+  end
+  return false
+end
 
 -- How many ms until a group is ready; nil if it has no tasks.
 local function wait(name)
   local key = ARGV[2] .. name
   local count = pcall('ZCARD', key)
+  if is_away(count) then
+    return 1000
+  end
   -- A key of another type is no group.
   if type(count) ~= 'number' or count == 0 then
     return nil
@@ -55,9 +68,16 @@ local function stage(name, set)
   local entries = call('ZRANGE', key, 0, most - 1, 'WITHSCORES')
   local ids, members, looked_at, size = {}, {}, 0, 0
   local target = key .. ':' .. set
+  -- Removes nothing. A Redis that is full refuses what may take memory as the first write of a script, and what is
+  -- aggregated frees it in the end.
+  call('ZREM', KEYS[2], target)
   for i = 1, #entries, 2 do
     local id = entries[i]
     local length = pcall('HSTRLEN', ARGV[1] .. id, 'msg')
+    if is_away(length) then
+      -- It waits, with those behind it.
+      break
+    end
     looked_at = looked_at + 1
     if type(length) == 'number' and length > 0 then
       ids[#ids + 1] = id
@@ -87,17 +107,21 @@ local function stage(name, set)
   return ids
 end
 
-local reply = {}
+local reply, staged = {}, 0
 for i = 10, #ARGV, 2 do
   local name, ids = ARGV[i], {}
   local due = wait(name)
   if due == 0 and sets_left > 0 and work_left > 0 then
     ids = stage(name, ARGV[i + 1])
+    staged = staged + #ids
     due = wait(name)
   end
   if not due then
     call('SREM', KEYS[1], name)
   end
   reply[#reply + 1] = { due or -1, ids }
+end
+if failure and staged == 0 then
+  return failure
 end
 return reply

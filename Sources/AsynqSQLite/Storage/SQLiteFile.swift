@@ -140,7 +140,7 @@ extension AsynqError {
             switch failure.resultCode {
             case .SQLITE_BUSY, .SQLITE_LOCKED:
                 (.brokerUnavailable, "is locked: another process has been writing for more than \(busyTimeout)")
-            case .SQLITE_FULL: (.brokerFailure, "cannot grow: the disk is full. Nothing was changed")
+            case .SQLITE_FULL: (.brokerFull, "cannot grow: the disk is full. Nothing was changed")
             case .SQLITE_READONLY:
                 (.brokerFailure, "cannot be written: this user may only read the file or its folder")
             case .SQLITE_CANTOPEN:

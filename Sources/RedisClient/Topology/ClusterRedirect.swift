@@ -18,6 +18,10 @@ enum ClusterRedirect: Hashable, Sendable {
             self = .later
             return
         }
+        if error.isOfMigration {
+            self = .tryAgain
+            return
+        }
         switch error.serverCode {
         case "MOVED", "ASK":
             let words = error.message.split(separator: " ")
@@ -26,7 +30,6 @@ enum ClusterRedirect: Hashable, Sendable {
                 let target = SlotMap.endpoint(host: String(words[2][..<colon]), port: port, from: node)
             else { return nil }
             self = words[0] == "MOVED" ? .moved(slot: slot, target) : .ask(target)
-        case "TRYAGAIN": self = .tryAgain
         case "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY": self = .later
         default: return nil
         }

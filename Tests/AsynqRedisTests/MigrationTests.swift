@@ -1,0 +1,143 @@
+import Asynq
+import AsynqRedis
+import Foundation
+import TestSupport
+import Testing
+
+/// A queue's slot on its way to another node of a Cluster, stopped half-way: some of its keys are at the old node, others at
+/// the new one.
+struct MigrationTests {
+    private let keys = QueueKeys("default")
+
+    /// Tasks in every state, more of each than are moved at first, and everything that the scripts name.
+    private func fill(_ broker: RedisBroker, _ old: RawRedis) async throws -> Set<String> {
+        var requests: [EnqueueRequest] = []
+        var ids: Set<String> = []
+        func add(_ prefix: String, _ count: Int, _ change: (inout TaskMessage) -> Void = { _ in }) {
+            for number in 0..<count {
+                var task = message("\(prefix)-\(number)")
+                change(&task)
+                ids.insert(task.id)
+                requests.append(EnqueueRequest(message: task))
+            }
+        }
+        add("taken", 6)
+        add("failed", 6)
+        add("archived", 6)
+        add("kept", 6) { $0.retention = 3600 }
+        for result in await broker.enqueue(requests) { _ = try result.get() }
+        let tasks = try await broker.take(100)
+        func end(_ prefix: String, _ outcome: FinishRequest.Outcome) async {
+            let own = tasks.filter { $0.message.id.hasPrefix(prefix) }
+            #expect(await broker.end(own, outcome) == Array(repeating: "finished", count: 6))
+        }
+        await end("failed", .retry(delay: .milliseconds(1), error: "e", countsAsFailure: true))
+        await end("archived", .archive(error: "e"))
+        await end("kept", .done)
+        // Those that are left: their leases ended long ago.
+        for task in tasks where task.message.id.hasPrefix("taken") {
+            try await old("ZINCRBY", keys.lease, -100, task.message.id)
+        }
+        requests = []
+        add("waiting", 6)
+        add("g", 6) { $0.group = "g" }
+        add("h", 6) { $0.group = "h" }
+        for number in 0..<6 {
+            let task = message("due-\(number)")
+            ids.insert(task.id)
+            requests.append(EnqueueRequest(message: task, start: .after(milliseconds: 1 + Int64(number))))
+        }
+        for result in await broker.enqueue(requests) { _ = try result.get() }
+        // One that is due at a fraction of a second, much later.
+        ids.insert("later")
+        let later = EnqueueRequest(message: message("later"), start: .after(milliseconds: 3_600_123))
+        _ = try await broker.enqueue([later])[0].get()
+        // A set that nobody holds any more, and a group that is left alone for a while.
+        let policy = GroupPolicy(gracePeriod: .hours(1), maxDelay: nil, maxSize: 6)
+        let group = GroupReference(queue: "default", name: "h")
+        let set = try #require(try await broker.stageGroups([group], policy: policy, limit: 1)[0].get().set)
+        try await old("ZADD", keys.aggregationSets, 1, keys.group("h") + ":" + set.id)
+        try await old("ZADD", keys.groupHolds, 1, "none")
+        return ids
+    }
+
+    /// All that servers and inspectors do, each once, as it is done while the slot moves.
+    private func work(_ broker: RedisBroker) async throws {
+        let inspector = AsynqInspector(broker)
+        let policy = GroupPolicy(gracePeriod: .hours(1), maxDelay: nil, maxSize: 6)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { _ = try await broker.forward(queues: ["default"], limit: 100) }
+            group.addTask {
+                let tasks = try await broker.expiredLeases(queues: ["default"], limit: 100)
+                for outcome in await broker.end(tasks, .archive(error: "e"), isRecovery: true) {
+                    #expect(outcome == "finished")
+                }
+            }
+            group.addTask {
+                let check = try await broker.stageGroups(
+                    [GroupReference(queue: "default", name: "g")],
+                    policy: policy,
+                    limit: 1
+                )[0].get()
+                if let set = check.set { try await broker.releaseAggregation(set, retryIn: .hours(1)) }
+            }
+            group.addTask { _ = try await broker.reclaimStaleAggregationSets(queues: ["default"], limit: 100) }
+            group.addTask { _ = try await inspector.runAll(.archived, queue: "default") }
+            group.addTask { _ = try await inspector.archiveAll(.retry, queue: "default") }
+            group.addTask { for id in ["kept-0", "kept-1"] { try await inspector.archive(id, queue: "default") } }
+            group.addTask { _ = try await inspector.task("kept-2", queue: "default") }
+            group.addTask {
+                let occurrence = EntryOccurrence(
+                    entryID: "e",
+                    time: 1000,
+                    request: EnqueueRequest(message: message("periodic"))
+                )
+                _ = try await broker.enqueueOccurrences([occurrence])[0].get()
+            }
+            group.addTask { _ = try await broker.enqueue([EnqueueRequest(message: message("new"))])[0].get() }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func `all that is asked for while half of a slot's keys have moved waits for the others, and loses nothing`()
+        async throws
+    {
+        try await ClusterSet.withCluster { set in
+            let slot = try set.slot(of: keys.base)
+            let old = try #require(try set.master(of: slot))
+            let new = try #require(set.servers.prefix(3).first { $0.port != old.port })
+            var target = try RedisConfiguration(set.uri)
+            target.dialTimeout = .seconds(60)
+            let broker = try RedisBroker(configuration: target, logger: .silent)
+            let (before, after) = (try RawRedis(old.uri), try RawRedis(new.uri))
+            var ids = try await fill(broker, before)
+            #expect(try await RedisDump(before).contradictions() == [])
+
+            try set.beginMove(slot, from: old, to: new)
+            // Messages only, so that scripts run at the old node and do not find all of them; every second one.
+            let messages = try old.cli("CLUSTER", "GETKEYSINSLOT", "\(slot)", "1000").split(separator: "\n")
+                .map(String.init).filter { $0.hasPrefix(keys.taskPrefix) }.sorted()
+            let half = messages.enumerated().filter { $0.offset.isMultiple(of: 2) }.map(\.element)
+            #expect(half.count > 20)
+            let answer = try old.cli(["MIGRATE", "127.0.0.1", "\(new.port)", "", "0", "5000", "KEYS"] + half)[0]
+            #expect(answer == "OK")
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await work(broker) }
+                try await eventually("scripts are refused, for keys that they name and for others") {
+                    let errors = try old.cli("INFO", "errorstats")
+                    return errors.contains("errorstat_TRYAGAIN") && errors.contains("errorstat_ERR")
+                }
+                while try set.moveKeys(slot, from: old, to: new, limit: 10) > 0 {}
+                try set.endMove(slot, to: new)
+                try await group.waitForAll()
+            }
+            let dump = try await RedisDump(after)
+            #expect(dump.contradictions() == [])
+            ids.formUnion(["periodic", "new"])
+            let stored = dump.entries.keys.filter { $0.hasPrefix(keys.taskPrefix) }
+            #expect(Set(stored.map { String($0.dropFirst(keys.taskPrefix.count)) }) == ids)
+            await broker.shutdown()
+            for redis in [before, after] { await redis.topology.shutdown() }
+        }
+    }
+}
