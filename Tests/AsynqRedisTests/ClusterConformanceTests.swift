@@ -8,14 +8,14 @@ struct ClusterConformanceTests {
     @Test(arguments: BrokerConformance.rules)
     func `the broker on a Cluster keeps the contract`(_ rule: BrokerConformance.Rule) async throws {
         let cluster = try #require(ClusterServers.current)
-        try await rule.check { try await RedisFixture.onEmptied(cluster.uri, stores: cluster.masters) }
+        try await rule.check { try await RedisFixture.onEmptied(LeastUser.uri(of: cluster), stores: cluster.masters) }
     }
 
     @Test(arguments: RandomizedConformance.seeds(1))
     func `the broker on a Cluster behaves as the model does`(seed: UInt64) async throws {
         let cluster = try #require(ClusterServers.current)
         try await RandomizedConformance(seed: seed, steps: 1000).run {
-            try await RedisFixture.onEmptied(cluster.uri, stores: cluster.masters)
+            try await RedisFixture.onEmptied(LeastUser.uri(of: cluster), stores: cluster.masters)
         }
     }
 }
@@ -30,6 +30,7 @@ struct ClusterServers: SuiteTrait, TestScoping {
         performing function: @Sendable () async throws -> Void
     ) async throws {
         try await ClusterSet.withCluster { set in
+            try LeastUser.create(on: set.servers)
             try await Self.$current.withValue(set) { try await function() }
         }
     }

@@ -9,13 +9,15 @@ struct SentinelConformanceTests {
     @Test(arguments: BrokerConformance.rules)
     func `the broker behind Sentinels keeps the contract`(_ rule: BrokerConformance.Rule) async throws {
         let set = try #require(SentinelServers.current)
-        try await rule.check { try await RedisFixture.onEmptied(set.uri) }
+        try await rule.check { try await RedisFixture.onEmptied(LeastUser.uri(of: set), stores: [set.uri]) }
     }
 
     @Test(arguments: RandomizedConformance.seeds(1))
     func `the broker behind Sentinels behaves as the model does`(seed: UInt64) async throws {
         let set = try #require(SentinelServers.current)
-        try await RandomizedConformance(seed: seed, steps: 1000).run { try await RedisFixture.onEmptied(set.uri) }
+        try await RandomizedConformance(seed: seed, steps: 1000).run {
+            try await RedisFixture.onEmptied(LeastUser.uri(of: set), stores: [set.uri])
+        }
     }
 }
 
@@ -29,6 +31,8 @@ struct SentinelServers: SuiteTrait, TestScoping {
         performing function: @Sendable () async throws -> Void
     ) async throws {
         try await SentinelSet.withSet { set in
+            try LeastUser.create(on: set.servers)
+            try LeastUser.create(on: set.sentinels, of: .sentinel)
             try await Self.$current.withValue(set) { try await function() }
         }
     }

@@ -5,75 +5,6 @@ import Testing
 
 /// Encrypted connections to a real Redis.
 struct TLSTests {
-    /// An authority of the test's own, and certificates that it has signed.
-    private struct Certificates {
-        let folder: URL
-
-        func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
-
-        init() throws {
-            folder = FileManager.default.temporaryDirectory.appendingPathComponent("asynq-tls-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            for authority in ["ca", "other-ca"] {
-                try openssl(
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "rsa:2048",
-                    "-nodes",
-                    "-days",
-                    "2",
-                    "-subj",
-                    "/CN=\(authority)",
-                    "-keyout",
-                    "\(authority).key",
-                    "-out",
-                    "\(authority).pem"
-                )
-            }
-            for (name, extension_) in [
-                ("server", "subjectAltName=DNS:redis.test"), ("client", "keyUsage=digitalSignature"),
-            ] {
-                try openssl(
-                    "req",
-                    "-newkey",
-                    "rsa:2048",
-                    "-nodes",
-                    "-subj",
-                    "/CN=\(name)",
-                    "-keyout",
-                    "\(name).key",
-                    "-out",
-                    "\(name).csr"
-                )
-                try extension_.write(toFile: path("\(name).ext"), atomically: true, encoding: .utf8)
-                try openssl(
-                    "x509",
-                    "-req",
-                    "-in",
-                    "\(name).csr",
-                    "-CA",
-                    "ca.pem",
-                    "-CAkey",
-                    "ca.key",
-                    "-CAcreateserial",
-                    "-days",
-                    "2",
-                    "-extfile",
-                    "\(name).ext",
-                    "-out",
-                    "\(name).pem"
-                )
-            }
-        }
-
-        private func openssl(_ arguments: String...) throws {
-            let command = #"cd "$0" && exec openssl "$@""#
-            let process = try ChildProcess("/bin/sh", ["-c", command, folder.path] + arguments)
-            guard process.waitUntilExit() == 0 else { throw NeverHappened(description: "openssl \(arguments)") }
-        }
-    }
-
     private func withServer(
         asksForCertificate: Bool = false,
         _ body: (RedisServer, Int, Certificates) async throws -> Void
@@ -81,11 +12,7 @@ struct TLSTests {
         let certificates = try Certificates()
         defer { try? FileManager.default.removeItem(at: certificates.folder) }
         let port = try RedisServer.freePort()
-        let arguments = [
-            "--tls-port", "\(port)", "--tls-cert-file", certificates.path("server.pem"), "--tls-key-file",
-            certificates.path("server.key"), "--tls-ca-cert-file", certificates.path("ca.pem"), "--tls-auth-clients",
-            asksForCertificate ? "yes" : "no",
-        ]
+        let arguments = certificates.options(port: port, asksForCertificate: asksForCertificate)
         try await RedisServer.withServer(arguments) { try await body($0, port, certificates) }
     }
 

@@ -16,8 +16,10 @@ final class RedisFixture: BrokerFixture {
     /// By how much everything was made older.
     private let elapsed = Mutex(Duration.zero)
 
+    /// As a user who may do what the documentation lists, and nothing else.
     convenience init(_ server: RedisServer) throws {
-        try self.init(server.uri, stores: [server.uri])
+        try LeastUser.create(on: [server])
+        try self.init("redis://\(LeastUser.credentials)@127.0.0.1:\(server.port)", stores: [server.uri])
     }
 
     /// - Parameter stores: the URIs of the servers that hold anything, if they are not those of the broker.
