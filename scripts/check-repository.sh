@@ -57,10 +57,10 @@ for problem in problems:
 sys.exit(bool(problems))
 PYTHON
 
-# Each test that the map of the contract names is there: a function in Tests, or a rule of the conformance suite.
+# Each test that the map of the contract or the list of scenarios names is there: a function in Tests, or a rule of the
+# conformance suite.
 python3 - <<'PYTHON' || status=1
 import glob, re, sys
-page = "docs/spec-tests.md"
 def names(pattern, paths):
     found = set()
     for path in glob.glob(paths, recursive=True):
@@ -68,12 +68,15 @@ def names(pattern, paths):
     return found
 written = names(r"func `([^`]+)`", "Tests/**/*.swift")
 written |= names(r'\bRule\(\s*"((?:[^"\\]|\\.)*)"', "Sources/AsynqTesting/Conformance/**/*.swift")
-named = [name for line in open(page, encoding="utf-8") if line.startswith("|") for name in re.findall("`([^`]+)`", line)]
-missing = sorted(set(named) - written)
-if not named:
-    missing.append("none at all")
-for name in missing:
-    print(f"check: {page} names a test that is not there: {name}", file=sys.stderr)
-sys.exit(bool(missing))
+problems = []
+for page in ["docs/spec-tests.md", "docs/scenarios.md"]:
+    rows = [line for line in open(page, encoding="utf-8") if line.startswith("|")]
+    named = {name for row in rows for name in re.findall("`([^`]+)`", row)}
+    problems += [f"{page} names a test that is not there: {name}" for name in sorted(named - written)]
+    if not named:
+        problems.append(f"{page} names no test at all")
+for problem in problems:
+    print(f"check: {problem}", file=sys.stderr)
+sys.exit(bool(problems))
 PYTHON
 exit $status

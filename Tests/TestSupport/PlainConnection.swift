@@ -12,22 +12,7 @@ struct PlainConnection: ~Copyable {
     private var position = 0
 
     init(port: Int) throws {
-        #if os(Linux)
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        #else
-        descriptor = socket(AF_INET, SOCK_STREAM, 0)
-        #endif
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let descriptor = descriptor
-        let isConnected = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                connect(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isConnected else { throw Failure(description: "nobody listens on port \(port): errno \(errno)") }
+        descriptor = try Loopback.connect(port)
     }
 
     deinit { close(descriptor) }
@@ -36,13 +21,8 @@ struct PlainConnection: ~Copyable {
     mutating func run(_ words: [String]) throws -> String {
         var bytes = Array("*\(words.count)\r\n".utf8)
         for word in words { bytes += Array("$\(word.utf8.count)\r\n\(word)\r\n".utf8) }
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes {
-                send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            guard count > 0 else { throw Failure(description: "cannot send \(words[0])") }
-            sent += count
+        guard Loopback.send(bytes[...], to: descriptor) else {
+            throw Failure(description: "cannot send \(words[0])")
         }
         return try value().joined(separator: "\n")
     }

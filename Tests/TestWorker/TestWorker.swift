@@ -8,8 +8,8 @@ import Logging
 ///
 ///     TestWorker URI QUEUE CONCURRENCY SHUTDOWN-MILLISECONDS
 ///
-/// is a worker. Tasks of type `hang` run until they are cancelled, those of type `stubborn` until the process ends, all
-/// others end at once. Prints a line for what happens: `ready`, `start ID`, `end ID`, `cancelled ID`, `closed`.
+/// is a worker. Tasks of type `hang` run until they are cancelled, those of type `stubborn` until the process ends, one
+/// of type `trap` ends the process, all others end at once. Prints a line for what happens: `ready`, `start ID`, `end ID`, `cancelled ID`, `closed`.
 ///
 ///     TestWorker produce URI QUEUE CALLERS COUNT
 ///
@@ -71,6 +71,10 @@ struct TestWorker {
                         say("cancelled \(context.taskID)")
                         throw error
                     }
+                case "trap":
+                    // Without the seconds that a backtrace takes.
+                    for number in [SIGILL, SIGTRAP] { signal(number, SIG_DFL) }
+                    fatalError("a handler that traps")
                 case "stubborn":
                     await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
                 default: break

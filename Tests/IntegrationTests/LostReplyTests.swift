@@ -1,0 +1,146 @@
+import Asynq
+import AsynqRedis
+import Foundation
+import TestSupport
+import Testing
+
+/// A line to Redis that loses answers or breaks: what was asked for may have happened all the same.
+struct LostReplyTests {
+    /// A broker on such a line, and one on a line of its own.
+    private func withProxy(
+        _ body: (RedisBroker, FaultyProxy, RedisBroker, RedisServer) async throws -> Void
+    ) async throws {
+        try await RedisServer.withServer { redis in
+            try await FaultyProxy.withProxy(to: redis) { proxy in
+                let far = try RedisBroker(proxy.uri, logger: .silent)
+                try await withBroker(redis) { near in
+                    try await body(far, proxy, near, redis)
+                }
+                await far.shutdown()
+            }
+        }
+    }
+
+    @Test func `an enqueue whose answer is lost fails, is stored once, and is refused by its id the second time`()
+        async throws
+    {
+        try await withProxy { broker, proxy, _, redis in
+            let client = AsynqClient(broker)
+            // So that Redis has the script.
+            try await client.enqueue(AsynqTask("t"))
+            proxy.set(.losesReplies)
+            async let first = client.enqueue(batch: [AsynqTask("t", .taskID("a")), AsynqTask("t", .taskID("b"))])
+            try await eventually("it is stored") { try redis.count("pending") == 3 }
+            proxy.cut()
+            for result in await first {
+                let error = #expect(throws: AsynqError.self) { try result.get() }
+                #expect(error?.code == .brokerUnavailable)
+            }
+            proxy.set(.none)
+            let error = await #expect(throws: AsynqError.self) {
+                try await client.enqueue(AsynqTask("t"), .taskID("a"))
+            }
+            #expect(error?.code == .taskIDConflict)
+            #expect(try redis.count("pending") == 3)
+        }
+    }
+
+    @Test func `a task whose dequeue was answered to nobody is recovered when its lease is over`() async throws {
+        try await withProxy { broker, proxy, near, redis in
+            // So that Redis has the script.
+            #expect(try await broker.dequeue([DequeueRequest(queue: "default", limit: 1)]).isEmpty)
+            try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID("a"))
+            proxy.set(.losesReplies)
+            let taken = Task { try await broker.dequeue([DequeueRequest(queue: "default", limit: 1)]) }
+            try await eventually("it is taken") { try redis.count("active") == 1 }
+            proxy.cut()
+            proxy.set(.none)
+            await #expect(throws: AsynqError.self) { try await taken.value }
+            let ran = Recorder<String>()
+            let settings = configuration {
+                $0.recovererInterval = .milliseconds(50)
+                $0.retryDelay = { _, _, _ in .zero }
+            }
+            try redis.endLeases()
+            try await withServer(broker, settings, handler: ClosureHandler { _, context in ran.add(context.taskID) }) {
+                _ in
+                await ran.wait(for: 1)
+                try await eventually("it is stored as done") { try redis.isEmpty() }
+            }
+            #expect(ran.elements == ["a"])
+        }
+    }
+
+    @Test func `an outcome whose answer is lost is stored and counted once, and its task not run again`() async throws {
+        try await withProxy { broker, proxy, near, redis in
+            let (ran, gate, log) = (Recorder<String>(), Recorder<Void>(), LogRecorder())
+            let handler = ClosureHandler { _, context in
+                ran.add(context.taskID)
+                if !context.taskID.hasPrefix("first") { await gate.wait(for: 1) }
+                if context.taskID.hasSuffix("fails") { throw CancellationError() }
+            }
+            try await withServer(broker, configuration { $0.logger = log.logger }, handler: handler) { _ in
+                // So that Redis has the scripts.
+                for id in ["first-ends", "first-fails"] {
+                    try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID(id))
+                }
+                try await eventually("both have ended") {
+                    try redis.cli("GET", "asynq:{default}:processed") == "2" && redis.count("active") == 0
+                }
+                for id in ["ends", "fails"] { try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID(id)) }
+                await ran.wait(for: 4)
+                proxy.set(.losesReplies)
+                gate.add(())
+                try await eventually("both outcomes have arrived") { try redis.count("active") == 0 }
+                proxy.cut()
+                proxy.set(.none)
+                // The same is asked for again, and changes nothing.
+                try await eventually("both are said to be somebody else's") {
+                    log.lines.count { $0.contains("outcome of a task dropped") } == 2
+                }
+            }
+            #expect(Set(ran.elements).count == 4 && ran.count == 4)
+            #expect(try redis.cli("GET", "asynq:{default}:processed") == "4")
+            #expect(try redis.cli("GET", "asynq:{default}:failed") == "2")
+            #expect(try redis.count("retry") == 2)
+        }
+    }
+
+    @Test func `a line that breaks in the middle of pipelines loses no task that was acknowledged, and doubles none`()
+        async throws
+    {
+        try await withProxy { broker, proxy, near, redis in
+            let (stored, ran) = (Recorder<String>(), Recorder<String>())
+            await withTaskGroup(of: Void.self) { group in
+                for producer in 0..<8 {
+                    group.addTask {
+                        for number in 0... where stored.count < 4000 {
+                            let tasks = (0..<10).map { AsynqTask("t", .taskID("\(producer)-\(number)-\($0)")) }
+                            for case .success(let info) in await AsynqClient(broker).enqueue(batch: tasks) {
+                                stored.add(info.id)
+                            }
+                            if stored.count >= 4000 { break }
+                        }
+                    }
+                }
+                for turn in 1...20 {
+                    await stored.wait(for: turn * 200)
+                    // Most often within a command.
+                    proxy.cut(afterBytes: Int.random(in: 1...5000))
+                }
+                await group.waitForAll()
+            }
+            try await withServer(
+                near,
+                configuration(concurrency: 100),
+                handler: ClosureHandler { _, context in ran.add(context.taskID) }
+            ) { _ in
+                try await eventually("all are stored as done") { try redis.isEmpty() }
+            }
+            #expect(Set(stored.elements).isSubset(of: ran.elements))
+            #expect(Set(ran.elements).count == ran.count)
+            // None is left beside the lists.
+            #expect(try redis.cli("KEYS", "asynq:{default}:t:*") == "")
+        }
+    }
+}
