@@ -54,6 +54,11 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
         return ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "BUSY", "NOREPLICAS"].contains(serverCode)
     }
 
+    /// Whether Redis has reached its `maxmemory`. Redis 6.2 puts that into the text of a script's error.
+    package var isOutOfMemory: Bool {
+        code == .serverError && (serverCode == "OOM" || message.contains("OOM command not allowed"))
+    }
+
     /// Some of the keys have moved to another node of a Cluster, and others have not: a script may have come upon one that it
     /// does not name.
     var isOfMigration: Bool {

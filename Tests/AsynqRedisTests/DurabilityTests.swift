@@ -55,6 +55,27 @@ struct DurabilityTests {
         }
     }
 
+    /// Which of the two depends on the server of the tests: `ASYNQ_REDIS_SERVER` names another one.
+    @Test func `an enqueue that waits for the append-only file is acknowledged, or refused by a Redis that is too old`()
+        async throws
+    {
+        try await RedisServer.withServer(["--appendonly", "yes"]) { server in
+            let broker = try RedisBroker(
+                configuration: RedisConfiguration(server.uri),
+                durability: .appendOnlyFiles(within: .seconds(60)),
+                logger: .silent
+            )
+            let error = await enqueue("a", broker)
+            await broker.shutdown()
+            if try server.cli("COMMAND", "INFO", "waitaof").isEmpty {
+                #expect(error?.code == .brokerFailure && error?.message.contains("WAITAOF") == true)
+            } else {
+                #expect(error == nil)
+            }
+            #expect(try server.cli("LLEN", "asynq:{default}:pending") == "1")
+        }
+    }
+
     @Test func `who does not enqueue is not held up by a replica that hangs`() async throws {
         try await withBroker(.replicas(1, within: .seconds(60))) { broker, _, replica in
             #expect(await enqueue("a", broker) == nil)

@@ -54,6 +54,14 @@ struct ClusterValueTests {
             ("MOVED 1 :6381", .moved(slot: 1, .host("10.0.0.9", port: 6381))),
             ("ASK 0 node-2:1", .ask(.host("node-2", port: 1))),
             ("TRYAGAIN Multiple keys request during rehashing of slot", .tryAgain),
+            (
+                "ERR Script attempted to access a non local key in a cluster node script: 0, on @user_script:1.",
+                .tryAgain
+            ),
+            (
+                "ERR Error running script (call to f_0): @user_script: 1: Lua script attempted to access a non local key "
+                    + "in a cluster node", .tryAgain
+            ),
             ("CLUSTERDOWN The cluster is down", .later), ("LOADING Redis is loading", .later),
             ("READONLY You can't write against a read only replica.", .later), ("MOVED 16384 a:1", nil),
             ("MOVED 1", nil), ("ASK x a:1", nil), ("ASK 1 a:b", nil), ("WRONGTYPE x", nil), ("OOM x", nil),
@@ -62,6 +70,20 @@ struct ClusterValueTests {
     )
     func `a refusal says where to go`(text: String, redirect: ClusterRedirect?) {
         #expect(ClusterRedirect(RedisError(.serverError, text), from: asked) == redirect)
+    }
+
+    @Test(
+        arguments: [
+            ("OOM command not allowed when used memory > 'maxmemory'.", true),
+            (
+                "ERR Error running script (call to f_0): @user_script:1: -OOM command not allowed when used memory > "
+                    + "'maxmemory'.", true
+            ),
+            ("ERR no", false), ("WRONGTYPE OOM", false),
+        ]
+    )
+    func `a server that is full says so in the words of its version`(text: String, isFull: Bool) {
+        #expect(RedisError(.serverError, text).isOutOfMemory == isFull)
     }
 
     @Test func `only what was not sent is sent again when a connection fails`() {

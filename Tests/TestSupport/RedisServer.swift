@@ -75,9 +75,10 @@ package final class RedisServer: Sendable {
 
     /// Starts it, again after ``stop()`` or ``kill()`` too: on the same port, with what it has stored in its folder.
     package func start() async throws {
-        let path = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server"]
-            .first { FileManager.default.isExecutableFile(atPath: $0) }
-        guard let path else {
+        // One of the user's own, such as another version, or a Valkey.
+        let own = ProcessInfo.processInfo.environment["ASYNQ_REDIS_SERVER"].map { [$0] }
+        let usual = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server"]
+        guard let path = (own ?? usual).first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
             throw StartFailure(description: "redis-server is not installed: run `make setup`")
         }
         let log = folder.appendingPathComponent("redis.log")

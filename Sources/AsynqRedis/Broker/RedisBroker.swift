@@ -118,7 +118,7 @@ extension AsynqError {
         let code: AsynqError.Code
         var text = error.description
         switch error.code {
-        case .serverError where error.serverCode == "OOM":
+        case .serverError where error.isOutOfMemory:
             code = .brokerFull
             text = "Redis is full (maxmemory) and takes nothing new: raise the limit, or work off or delete tasks"
         case .serverError where error.isPassing: code = .brokerUnavailable
