@@ -6,7 +6,7 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis examples fuzz consumer lint format bench protobuf docs cli clean
+.PHONY: help setup build test demo demo-redis examples fuzz chaos chaos-ci consumer lint format bench protobuf docs cli clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,18 @@ test: setup ## Run all tests, against real servers that they start themselves
 
 fuzz: setup ## Run random operations on all brokers, other ones each time
 	ASYNQ_RANDOM_SEEDS=1 swift test --filter "behaves as the model does"
+
+TOPOLOGY ?= standalone
+MINUTES ?= 20
+SEED ?= $(shell date +%s)
+
+chaos: setup ## Kill, stop and cut off processes and servers for MINUTES=20 on TOPOLOGY=standalone (sentinel, cluster, sqlite), with SEED=
+	swift build --product Chaos
+	"$$(swift build --show-bin-path)/Chaos" --topology $(TOPOLOGY) --minutes $(MINUTES) --seed $(SEED)
+
+chaos-ci: setup ## Two minutes of it on each topology, side by side
+	swift build --product Chaos
+	@scripts/chaos-ci.sh "$$(swift build --show-bin-path)/Chaos"
 
 demo: ## Run the quickstart, on SQLite: nothing to install beyond what the build needs
 	@scripts/setup.sh build

@@ -314,6 +314,36 @@ let package = Package(
             path: "Tests/TestWorker",
             swiftSettings: settings
         ),
+        .target(
+            name: "ChaosHarness",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "AsynqSQLite",
+                "TestSupport",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/ChaosHarness",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "Chaos",
+            dependencies: ["ChaosHarness"],
+            path: "Tests/Chaos",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ChaosTests",
+            dependencies: [
+                "ChaosHarness",
+                "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "TestScheduler",
             dependencies: [

@@ -29,27 +29,31 @@ package final class ClusterSet: Sendable {
     package var masters: [String] { servers.prefix(Self.masterCount).map(\.uri) }
 
     /// Runs `body` with a Cluster, whose nodes are killed afterwards.
+    ///
+    /// - Parameter arguments: for each redis-server, such as `--appendonly`, `yes`.
     package static func withCluster<Value>(
+        _ arguments: [String] = [],
         isolation: isolated (any Actor)? = #isolation,
         _ body: (ClusterSet) async throws -> Value
     ) async throws -> Value {
         await ServerSlots.shared.take()
         defer { ServerSlots.shared.giveBack() }
         var servers: [RedisServer] = []
-        for _ in 0..<2 * Self.masterCount { servers.append(try await startNode()) }
+        for _ in 0..<2 * Self.masterCount { servers.append(try await startNode(arguments)) }
         let set = ClusterSet(servers)
         defer { for server in set.servers { server.kill() } }
         try await set.join()
         return try await body(set)
     }
 
-    private static func startNode() async throws -> RedisServer {
+    private static func startNode(_ arguments: [String] = []) async throws -> RedisServer {
         let bus = try RedisServer.freePort()
-        return try await RedisServer.start([
+        let own = [
             "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", "\(bus)",
             "--cluster-replica-validity-factor", "0", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0",
             "--repl-ping-replica-period", "1",
-        ])
+        ]
+        return try await RedisServer.start(own + arguments)
     }
 
     private func join() async throws {

@@ -2,7 +2,7 @@ import Foundation
 
 /// A blocking connection of the simplest kind, for looks at a server beside the client that is tested. Each command takes
 /// a fraction of a millisecond, so that it holds up no thread that others need.
-struct PlainConnection: ~Copyable {
+package struct PlainConnection: ~Copyable {
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
@@ -11,14 +11,17 @@ struct PlainConnection: ~Copyable {
     private var buffer: [UInt8] = []
     private var position = 0
 
-    init(port: Int) throws {
+    package init(port: Int) throws {
         descriptor = try Loopback.connect(port)
+        // A server that answers nothing for so long is stopped.
+        var limit = timeval(tv_sec: 30, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { close(descriptor) }
 
     /// The reply as text: one line a value, errors too, nothing for null.
-    mutating func run(_ words: [String]) throws -> String {
+    package mutating func run(_ words: [String]) throws -> String {
         var bytes = Array("*\(words.count)\r\n".utf8)
         for word in words { bytes += Array("$\(word.utf8.count)\r\n\(word)\r\n".utf8) }
         guard Loopback.send(bytes[...], to: descriptor) else {

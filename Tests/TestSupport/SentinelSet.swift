@@ -23,26 +23,34 @@ package final class SentinelSet: Sendable {
     /// - Parameters:
     ///   - replicas: how many beside the master.
     ///   - sentinels: how many Sentinels. The majority decides.
+    ///   - serverArguments: for each redis-server, such as `--appendonly`, `yes`.
     ///   - sentinelArguments: such as `--requirepass`, `secret`.
     package static func withSet<Value>(
         replicas: Int = 2,
         sentinels: Int = 3,
+        serverArguments: [String] = [],
         sentinelArguments: [String] = [],
         isolation: isolated (any Actor)? = #isolation,
         _ body: (SentinelSet) async throws -> Value
     ) async throws -> Value {
         await ServerSlots.shared.take()
         defer { ServerSlots.shared.giveBack() }
-        let set = try await start(replicas, sentinels, sentinelArguments)
+        let set = try await start(replicas, sentinels, serverArguments, sentinelArguments)
         defer { for server in set.servers + set.sentinels { server.kill() } }
         return try await body(set)
     }
 
-    private static func start(_ replicas: Int, _ sentinels: Int, _ arguments: [String]) async throws -> SentinelSet {
+    private static func start(
+        _ replicas: Int,
+        _ sentinels: Int,
+        _ serverArguments: [String],
+        _ arguments: [String]
+    ) async throws -> SentinelSet {
         // A new replica is served at once, not after the default delay of seconds.
-        let common = [
-            "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
-        ]
+        let common =
+            serverArguments + [
+                "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
+            ]
         var servers = [try await RedisServer.start(common)]
         let master = servers[0]
         for _ in 0..<replicas {

@@ -1,0 +1,4 @@
+import ChaosHarness
+import Foundation
+
+exit(await ChaosProgram.main(Array(CommandLine.arguments.dropFirst())))

@@ -1,0 +1,77 @@
+/// What a run has shown.
+struct ChaosReport {
+    enum Rule: String {
+        case lost, early, late
+        case repeated = "repeated without a cause"
+        case overlap = "unique tasks overlapped"
+        case limit = "limit passed"
+        case archived = "archived without a reason"
+        case leftBehind = "left behind"
+    }
+
+    struct Violation {
+        var rule: Rule
+        var id: String?
+        var text: String
+    }
+
+    /// Acknowledged.
+    var tasks = 0
+    /// Of these, acknowledged without what was asked for, such as a replica.
+    var unconfirmed = 0
+    /// Of these, sent more than once.
+    var repeated = 0
+    var handlers = 0
+    var outcomes: [Entry.Outcome: Int] = [:]
+    var archived = 0
+    var archivedKinds: [ChaosKind: Int] = [:]
+    var duplicates: [Causes.Cause: Int] = [:]
+    /// Of unique tasks, and of places in the semaphore.
+    var overlaps: [Causes.Cause: Int] = [:]
+    var mostPermits = 0
+    var lostConfirmed: [String] = []
+    var lostUnconfirmed: [String] = []
+    /// What producers were told, by code: how many batches.
+    var errors: [String: Int] = [:]
+    /// Between two tasks that were done while things went wrong, in nanoseconds.
+    var longestSilence: Int64 = 0
+    /// From the acknowledgement to the start when all was well, in nanoseconds.
+    var slowestProbe: Int64 = 0
+    var violations: [Violation] = []
+
+    func text(_ faults: [FaultRecord], isDurable: Bool) -> String {
+        func list<Key>(_ counts: [Key: Int], _ name: (Key) -> String) -> String {
+            let parts = counts.map { (name($0), $1) }.sorted { $0.1 == $1.1 ? $0.0 < $1.0 : $0.1 > $1.1 }
+            return parts.isEmpty ? "none" : parts.map { "\($1) \($0)" }.joined(separator: ", ")
+        }
+        let lost = violations.count { $0.rule == .lost }
+        var rows = [
+            ("tasks", "\(tasks) acknowledged, \(repeated) of them sent again, \(unconfirmed) without confirmation"),
+            ("handlers", "\(handlers) begun; \(list(outcomes) { $0.rawValue })"),
+            ("archived", "\(archived); \(list(archivedKinds) { $0.rawValue })"),
+            (
+                "faults",
+                "\(faults.count); \(list(Dictionary(grouping: faults, by: \.kind).mapValues(\.count)) { $0.rawValue })"
+            ),
+            ("duplicates", "\(duplicates.values.reduce(0, +)); \(list(duplicates) { $0.rawValue })"),
+            ("overlaps", "\(overlaps.values.reduce(0, +)); \(list(overlaps) { $0.rawValue })"),
+            ("places", "at most \(mostPermits) of \(ChaosTask.places) held without such a cause"),
+            ("errors", list(errors) { $0 }),
+        ]
+        rows.append(
+            isDurable
+                ? ("lost", "\(lost)")
+                : (
+                    "lost",
+                    "no promise: \(lostConfirmed.count) that a replica had confirmed, \(lostUnconfirmed.count) others"
+                )
+        )
+        rows.append(("silence", "\(longestSilence / 1_000_000) ms at most without a task done"))
+        rows.append(("when well", "a task waits \(slowestProbe / 1_000_000) ms at most"))
+        return rows.map { $0.0.padding(12) + $0.1 }.joined(separator: "\n")
+    }
+}
+
+extension String {
+    fileprivate func padding(_ width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
+}
