@@ -20,6 +20,7 @@ let package = Package(
     products: [
         .executable(name: "asynq", targets: ["AsynqCommand"]),
         .library(name: "Asynq", targets: ["Asynq"]),
+        .library(name: "AsynqDashboard", targets: ["AsynqDashboard"]),
         .library(name: "AsynqMetrics", targets: ["AsynqMetrics"]),
         .library(name: "AsynqRedis", targets: ["AsynqRedis"]),
         .library(name: "AsynqSQLite", targets: ["AsynqSQLite"]),
@@ -37,6 +38,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ] + (docs ? [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")] : []),
     targets: [
@@ -99,9 +102,24 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "AsynqDashboard",
+            dependencies: [
+                "Asynq",
+                "AsynqMetrics",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "AsynqCLI",
             dependencies: [
                 "Asynq",
+                "AsynqDashboard",
                 "AsynqMetrics",
                 "AsynqRedis",
                 "AsynqSQLite",
@@ -250,6 +268,23 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             resources: [.copy("Fixtures")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AsynqDashboardTests",
+            dependencies: [
+                "Asynq",
+                "AsynqDashboard",
+                "AsynqRedis",
+                "AsynqSQLite",
+                "AsynqTesting",
+                "TestSupport",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

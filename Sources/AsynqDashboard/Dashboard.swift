@@ -1,0 +1,5 @@
+import Asynq
+import AsyncHTTPClient
+import Hummingbird
+
+struct Dashboard {}
