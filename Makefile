@@ -6,7 +6,7 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis examples fuzz chaos chaos-ci consumer lint format bench protobuf docs cli clean
+.PHONY: help setup build test demo demo-redis examples fuzz chaos chaos-ci consumer lint format bench protobuf assets docs cli clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: setup ## Measure speed: release build, private Redis, medians of five
 
 protobuf: ## Generate the messages anew from asynq.proto
 	@scripts/protobuf.sh
+
+assets: ## Put the files of the web dashboard into the program anew
+	@scripts/assets.sh
 
 docs: ## Build the documentation; fails on a name, page or link that does not exist
 	@scripts/setup.sh build
