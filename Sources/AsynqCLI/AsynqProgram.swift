@@ -103,7 +103,8 @@ struct AsynqTool: AsyncParsableCommand {
         version: AsynqProgram.version,
         subcommands: [
             StatsCommand.self, QueueCommand.self, TaskCommand.self, GroupCommand.self, CronCommand.self,
-            ServerCommand.self, DashCommand.self, WatchCommand.self, DoctorCommand.self, MetricsCommand.self, UICommand.self,
+            ServerCommand.self, DashCommand.self, WatchCommand.self, DoctorCommand.self, MetricsCommand.self,
+            UICommand.self,
             BenchCommand.self, CompletionsCommand.self, ManualCommand.self, VersionCommand.self,
         ]
     )

@@ -1,5 +1,0 @@
-import Asynq
-import AsyncHTTPClient
-import Hummingbird
-
-struct Dashboard {}
