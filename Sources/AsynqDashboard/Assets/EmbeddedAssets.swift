@@ -4,6 +4,395 @@
 /// The files of the front end, by their paths.
 enum EmbeddedAssets {
     static let files: [(path: String, bytes: [UInt8])] = [
+(path: "css/base.css", bytes: Array(####"""
+:root {
+    color-scheme: light dark;
+    --bg: light-dark(#ffffff, #12161c);
+    --raised: light-dark(#f6f7f9, #191f27);
+    --sunken: light-dark(#eef0f3, #0c0f14);
+    --hover: light-dark(#eef3f9, #1f2731);
+    --chosen: light-dark(#dfeafa, #1d3450);
+    --line: light-dark(#d9dde3, #2c3540);
+    --edge: light-dark(#8a94a1, #6b7785);
+    --text: light-dark(#1a2027, #e4e9ef);
+    --dim: light-dark(#56616e, #a0acb9);
+    --accent: light-dark(#0b5fa5, #7cbcff);
+    --on-accent: light-dark(#ffffff, #0a1a2b);
+    --danger: light-dark(#b3261e, #ff9a8f);
+    --danger-fill: light-dark(#b3261e, #b3362d);
+    --warning: light-dark(#8a5200, #f0b95a);
+    --warning-bg: light-dark(#fff5dd, #33270f);
+    --danger-bg: light-dark(#fdecea, #3a1b19);
+    --active: light-dark(#008f68, #2fc79b);
+    --pending: light-dark(#0066b3, #5aa9f0);
+    --aggregating: light-dark(#8e4a9e, #cf93dd);
+    --scheduled: light-dark(#3590c9, #9ad4f7);
+    --retry: light-dark(#c47800, #f2a83b);
+    --archived: light-dark(#b3361b, #ff7a5c);
+    --completed: light-dark(#7b8592, #87919e);
+    --mono: ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace;
+    --radius: 6px;
+    --row: 28px;
+}
+:root[data-theme="light"] { color-scheme: light; }
+:root[data-theme="dark"] { color-scheme: dark; }
+*, *::before, *::after { box-sizing: border-box; }
+[hidden] { display: none !important; }
+html { height: 100%; }
+body {
+    margin: 0; height: 100%; display: grid; grid-template: auto minmax(0, 1fr) / 176px minmax(0, 1fr);
+    background: var(--bg); color: var(--text); accent-color: var(--accent);
+    font: 13px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums;
+}
+.nav { grid-row: 1 / 3; }
+.main { grid-column: 2; grid-row: 2; overflow: auto; min-width: 0; outline: none; scrollbar-gutter: stable; }
+.trouble { grid-column: 2; grid-row: 1; margin: 0; padding: 6px 16px; background: var(--danger-bg); color: var(--danger); border-bottom: 1px solid var(--danger); }
+h1, h2, h3, p, dl, dd, ul, figure, pre { margin: 0; padding: 0; }
+h1 { font-size: 17px; font-weight: 650; }
+h2 { font-size: 13px; font-weight: 650; }
+h3 { font-size: 12px; font-weight: 650; }
+ul { list-style: none; }
+a { color: var(--accent); text-decoration: none; }
+a:hover { text-decoration: underline; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; border-radius: 3px; }
+.main:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
+button, input, select, textarea { font: inherit; color: inherit; }
+button, select, input:not([type="checkbox"]), textarea {
+    background: var(--bg); border: 1px solid var(--edge); border-radius: var(--radius); padding: 3px 9px; min-height: 28px; min-width: 0;
+}
+select { padding-right: 4px; max-width: 100%; }
+button { cursor: pointer; display: inline-flex; align-items: center; justify-content: center; gap: 5px; white-space: nowrap; }
+button:hover, select:hover { background: var(--hover); }
+button:disabled { opacity: .5; cursor: default; }
+button[aria-pressed="true"] { background: var(--chosen); border-color: var(--accent); }
+button.primary { background: var(--accent); border-color: var(--accent); color: var(--on-accent); font-weight: 600; }
+button.primary:hover { filter: brightness(1.1); }
+button.danger { background: var(--danger-fill); border-color: var(--danger-fill); color: #fff; font-weight: 600; }
+button.danger:hover { filter: brightness(1.1); }
+.danger-text { color: var(--danger); }
+button.quiet { border-color: transparent; background: transparent; }
+button.quiet:hover { background: var(--hover); }
+button.square { width: 26px; min-height: 24px; padding: 0; }
+button.link { border: 0; padding: 0; min-height: 24px; background: none; color: var(--accent); display: inline; text-align: start; }
+button.link:hover { text-decoration: underline; }
+input::placeholder, textarea::placeholder { color: var(--dim); opacity: 1; }
+input[type="checkbox"] { width: 15px; height: 15px; margin: 0; vertical-align: middle; }
+textarea { width: 100%; resize: vertical; line-height: 1.4; }
+progress { height: 8px; width: 160px; accent-color: var(--accent); vertical-align: middle; }
+kbd { font: 11px/1 var(--mono); border: 1px solid var(--line); border-radius: 4px; padding: 2px 4px; background: var(--raised); color: var(--dim); }
+.primary kbd, .danger kbd { background: transparent; border-color: currentColor; color: inherit; }
+.mono, code, pre { font-family: var(--mono); font-size: 12px; }
+.dim { color: var(--dim); }
+.warning { color: var(--warning); }
+.error-text { color: var(--danger); overflow-wrap: anywhere; }
+.name { font-weight: 600; overflow-wrap: anywhere; }
+.big { font-size: 15px; }
+.num { text-align: right; }
+.grow { flex: 1; }
+.tag { border: 1px solid var(--edge); border-radius: 4px; padding: 0 5px; font-weight: 600; }
+.sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.skip { position: fixed; left: 8px; top: -60px; z-index: 20; background: var(--accent); color: var(--on-accent); padding: 8px 12px; border-radius: var(--radius); }
+.skip:focus { top: 8px; }
+.loading { padding: 20px; color: var(--dim); }
+.icon { width: 14px; height: 14px; flex: none; fill: none; stroke: currentColor; stroke-width: 1.5; stroke-linecap: round; stroke-linejoin: round; }
+
+.nav { display: flex; flex-direction: column; background: var(--raised); border-right: 1px solid var(--line); padding: 10px 8px; gap: 10px; min-width: 0; overflow-y: auto; }
+.brand { display: flex; align-items: center; gap: 8px; font-size: 15px; font-weight: 700; color: var(--text); padding: 2px 8px; }
+.brand:hover { text-decoration: none; }
+.nav li a, .nav-item, .live { display: flex; align-items: center; justify-content: flex-start; gap: 8px; width: 100%; padding: 4px 8px; min-height: 28px; border: 0; background: none; border-radius: var(--radius); color: var(--text); text-decoration: none; }
+.nav li a:hover, .nav-item:hover, .live:hover { background: var(--hover); }
+.nav a[aria-current] { background: var(--chosen); font-weight: 600; }
+.nav-item kbd { margin-left: auto; }
+.nav-foot { margin-top: auto; display: grid; gap: 1px; min-width: 0; }
+.about { display: grid; gap: 2px; padding: 6px 8px 0; font-size: 11px; color: var(--dim); min-width: 0; }
+.about > * { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; justify-self: start; max-width: 100%; }
+.live .dot { width: 8px; height: 8px; border-radius: 50%; background: var(--edge); flex: none; margin: 0 3px; }
+.live[data-state="live"] .dot { background: var(--active); }
+.live[data-state="reconnecting"] { color: var(--warning); }
+.live[data-state="reconnecting"] .dot { background: var(--bg); border: 2px solid var(--warning); }
+.live[data-state="paused"] .dot { border-radius: 1px; background: var(--warning); }
+.at-login .nav { display: none; }
+.at-login { grid-template-columns: 0 minmax(0, 1fr); }
+
+@media (max-width: 760px) {
+    body { grid-template: auto auto minmax(0, 1fr) / minmax(0, 1fr); }
+    .nav { grid-row: 1; flex-direction: row; align-items: center; padding: 2px 4px; border-right: 0; border-bottom: 1px solid var(--line); gap: 0; overflow: visible; }
+    .trouble { grid-column: 1; grid-row: 2; }
+    .main { grid-column: 1; grid-row: 3; scrollbar-gutter: auto; }
+    .brand span, .nav li a span, .nav-item span, .nav-item kbd, .about, .live .label, .nav-item:nth-of-type(3) { display: none; }
+    .brand { padding: 6px; }
+    .nav ul { display: flex; flex: 1; justify-content: space-around; }
+    .nav li a, .nav-item, .live { padding: 0; width: 32px; height: 38px; justify-content: center; }
+    .nav .icon { width: 17px; height: 17px; }
+    .nav-foot { margin: 0; display: flex; }
+}
+@media (pointer: coarse) {
+    :root { --row: 40px; }
+    button, select, input:not([type="checkbox"]) { min-height: 36px; }
+    button.square { width: 36px; min-height: 36px; }
+    input[type="checkbox"] { width: 20px; height: 20px; }
+}
+@media (prefers-reduced-motion: no-preference) {
+    .toast, .dialog, .menu { animation: appear .12s ease-out; }
+    .live[data-state="reconnecting"] .dot { animation: blink 1s infinite alternate; }
+    @keyframes appear { from { opacity: 0; transform: translateY(4px); } }
+    @keyframes blink { to { opacity: .2; } }
+}
+@media (forced-colors: active) {
+    .area, .line, .icon { forced-color-adjust: none; }
+}
+
+"""####.utf8)),
+(path: "css/pages.css", bytes: Array(####"""
+.pair { display: grid; grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr); gap: 12px; margin: 10px 0; }
+.bar-list { display: grid; gap: 7px; }
+.bar-list li { display: grid; grid-template-columns: minmax(60px, 150px) minmax(0, 1fr) 48px; gap: 10px; align-items: center; }
+.bar-name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.queues .status-cell { width: 92px; }
+.queues .name { width: 22%; }
+.queues .mix { width: 18%; }
+.queues .num { width: 9%; }
+.tools > input[type="search"] { width: 220px; }
+
+.queue-page { height: 100%; gap: 7px; }
+.crumbs { display: flex; align-items: center; gap: 8px; min-width: 0; }
+.switcher { font-weight: 650; font-size: 15px; max-width: 340px; text-overflow: ellipsis; }
+.chips { display: flex; flex-wrap: wrap; gap: 4px; }
+.chip { display: inline-flex; align-items: center; gap: 5px; padding: 2px 10px; min-height: 28px; border: 1px solid var(--line); border-radius: 15px; color: var(--text); }
+.chip:hover { background: var(--hover); text-decoration: none; }
+.chip.none { color: var(--dim); }
+.chip.none b { font-weight: 400; }
+.chip[aria-current] { background: var(--chosen); border-color: var(--accent); font-weight: 600; }
+.filter { display: flex; flex: 1; gap: 6px; flex-wrap: wrap; min-width: 0; }
+.filter input { width: 130px; }
+.filter input.grow { flex: 1 1 200px; width: auto; }
+.split { flex: 1; min-height: 220px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
+.split.open { grid-template-columns: minmax(0, 1fr) clamp(340px, 35%, 760px); }
+.list-side { display: flex; flex-direction: column; min-height: 0; min-width: 0; }
+.list-side .list { flex: 1; overflow: auto; min-height: 0; }
+.list { min-width: 0; }
+.list-foot { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; padding-top: 6px; min-height: 34px; }
+.list-foot .dim { min-width: 0; }
+.pager { display: flex; align-items: center; gap: 8px; }
+.bulk-bar { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; background: var(--chosen); border-radius: var(--radius); padding: 4px 8px; margin-bottom: 4px; }
+.bulk-bar > span { margin-right: 6px; font-weight: 600; }
+.tasks .payload { width: auto; }
+.tasks .failure { width: 28%; }
+.split.open .tasks .failure { width: 34%; }
+.split.open .tasks .id { width: 92px; }
+.errors .text { width: auto; }
+.errors .link { overflow: hidden; text-overflow: ellipsis; max-width: 100%; white-space: nowrap; color: var(--danger); }
+.errors .num { width: 90px; }
+.split.open .tasks .type { width: 18%; }
+.split.open .tasks :is(th, td):is(.tried) { display: none; }
+.panel { display: flex; flex-direction: column; min-height: 0; min-width: 0; border: 1px solid var(--line); border-radius: 8px; background: var(--bg); }
+.panel-head { display: flex; align-items: flex-start; justify-content: space-between; gap: 8px; padding: 8px 8px 0 12px; }
+.panel-title { font-size: 14px; display: flex; flex-wrap: wrap; gap: 2px 10px; min-width: 0; overflow-wrap: anywhere; }
+.panel-actions { display: flex; flex-wrap: wrap; gap: 6px; padding: 8px 12px; }
+.panel-body { overflow: auto; padding: 0 12px 12px; display: grid; gap: 12px; align-content: start; min-height: 0; grid-template-columns: minmax(0, 1fr); }
+.block { display: grid; gap: 4px; grid-template-columns: minmax(0, 1fr); }
+.block h3 .dim { font-weight: 400; }
+.text { unicode-bidi: plaintext; }
+pre.text { background: var(--sunken); border: 1px solid var(--line); border-radius: var(--radius); padding: 8px 10px; max-height: 46vh; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+.failure pre.text { color: var(--danger); background: var(--danger-bg); border-color: transparent; }
+.facts { display: grid; grid-template-columns: minmax(84px, max-content) minmax(0, 1fr); gap: 3px 14px; }
+.facts dt { color: var(--dim); overflow-wrap: anywhere; }
+.facts dd { overflow-wrap: anywhere; }
+.cards { display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); align-items: start; }
+.card.server { grid-column: 1 / -1; display: grid; gap: 8px; grid-template-columns: minmax(0, 1fr); }
+.server .card-head { margin: 0; }
+.server .bar { width: 160px; }
+.server dd.wrap { font-weight: 400; }
+.workers .type { width: 14%; }
+.info { display: grid; gap: 6px; }
+.info h2 { text-transform: capitalize; }
+.charts { display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); }
+.charts > .empty { grid-column: 1 / -1; }
+.picker { position: relative; }
+.picker summary { cursor: pointer; border: 1px solid var(--edge); border-radius: var(--radius); padding: 3px 9px; min-height: 28px; list-style: none; max-width: 60vw; }
+.picker summary::after { content: " ▾"; }
+.picker-list { position: absolute; right: 0; z-index: 4; background: var(--bg); border: 1px solid var(--edge); border-radius: 8px; padding: 8px 12px; max-height: 50vh; overflow: auto; width: max-content; max-width: min(360px, 80vw); }
+.picker-list bdi { overflow-wrap: anywhere; }
+.settings { max-width: 520px; }
+.settings .field { grid-template-columns: minmax(0, 1fr) minmax(0, 200px); align-items: center; }
+.login-page { display: grid; place-items: center; }
+.login { width: min(320px, 100%); display: grid; gap: 8px; }
+.audit .type { width: 12%; }
+.audit .num { width: 66px; }
+
+@media (max-width: 1000px) {
+    .pair { grid-template-columns: minmax(0, 1fr); }
+    .split.open { grid-template-columns: minmax(0, 1fr); }
+    .split.open .list-side { display: none; }
+}
+@media (max-width: 760px) {
+    .page { padding: 8px 10px 12px; }
+    .queue-page { height: auto; }
+    .list-side .list { overflow: visible; }
+    .strip { gap: 2px 16px; }
+    .switcher { max-width: 52vw; }
+    .split.open { min-height: 60vh; }
+    .panel-body { overflow: visible; }
+    .chips { flex-wrap: nowrap; overflow-x: auto; padding: 2px; margin: -2px; }
+    .chip { flex: none; }
+    .filter input { width: calc(50% - 3px); flex: 1 1 40%; }
+    .filter input.grow { flex: 1 1 100%; }
+    .table.rows thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+    .table.rows, .table.rows tbody { display: block; }
+    .table.rows tbody tr { display: flex; flex-wrap: wrap; align-items: center; gap: 0 10px; padding: 5px 4px; border-bottom: 1px solid var(--line); position: relative; }
+    .table.rows :is(tbody th, td) { display: block; height: auto; width: auto; padding: 1px 0; border: 0; min-width: 0; max-width: 100%; }
+    .table.rows td.num, .table.rows td.time, .table.rows td.tried { text-align: start; }
+    .table.rows :is(td.num, td.time)::before { content: attr(data-title) " "; color: var(--dim); font-size: 11px; }
+    .table.rows td.text { flex: 1 1 100%; }
+    .table.rows td:empty { display: none; }
+    .errors tbody th { flex: 1 1 100%; }
+    .table.rows td.check { padding-right: 2px; }
+    .table.rows tbody th.id { max-width: 96px; }
+    .table.rows td.type { flex: 1; }
+    .table.rows td.menu-cell { margin-left: auto; }
+    .tasks tbody tr { padding-right: 40px !important; }
+    .tasks td.menu-cell { position: absolute; right: 0; top: 3px; }
+    .queues tbody tr { padding-right: 40px !important; }
+    .queues td.menu-cell { position: absolute; right: 0; top: 3px; }
+    .queues th.name { order: -1; flex: 1 1 60%; }
+    .queues td.mix { flex: 1 1 100%; }
+    .settings .field { grid-template-columns: minmax(0, 1fr); }
+}
+@media (min-width: 2200px) { body { font-size: 14px; grid-template-columns: 210px minmax(0, 1fr); } .table thead th, .strip dt { font-size: 12px; } }
+
+"""####.utf8)),
+(path: "css/parts.css", bytes: Array(####"""
+.page { padding: 10px 16px 16px; display: flex; flex-direction: column; gap: 8px; min-height: 100%; }
+.page-head { display: flex; align-items: center; gap: 12px; min-height: 30px; flex-wrap: wrap; }
+.head-actions { margin-left: auto; display: flex; gap: 6px; align-items: center; }
+.card { border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px; min-width: 0; background: var(--bg); }
+.card-head { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: center; margin-bottom: 8px; }
+.card-head h2 { margin-right: auto; overflow-wrap: anywhere; }
+.card-head select { min-height: 24px; padding: 1px 4px; }
+.tools { display: flex; gap: 6px; align-items: center; flex-wrap: wrap; }
+.strip { display: flex; flex-wrap: wrap; gap: 2px 22px; }
+.strip > div { min-width: 0; }
+.strip dt { font-size: 11px; color: var(--dim); }
+.strip dd { font-weight: 600; overflow-wrap: anywhere; }
+.empty { padding: 36px 16px; display: grid; gap: 10px; justify-items: center; text-align: center; color: var(--dim); }
+.empty > * { max-width: min(640px, 100%); }
+.empty-title { font-size: 15px; font-weight: 600; color: var(--text); }
+.code { display: flex; align-items: center; gap: 8px; background: var(--sunken); border: 1px solid var(--line); border-radius: var(--radius); padding: 6px 6px 6px 12px; text-align: left; color: var(--text); }
+.code code { white-space: pre-wrap; overflow-wrap: anywhere; }
+.code .done { color: var(--active); }
+.notice { background: var(--warning-bg); color: var(--warning); padding: 6px 12px; border-radius: var(--radius); border: 1px solid currentColor; }
+
+.table { width: 100%; border-collapse: collapse; }
+.table th, .table td { padding: 0 8px; height: var(--row); text-align: start; border-bottom: 1px solid var(--line); font-weight: 400; }
+.table thead th { position: sticky; top: 0; z-index: 1; background: var(--bg); font-size: 11px; font-weight: 600; color: var(--dim); font-family: inherit; white-space: nowrap; box-shadow: 0 1px var(--line); }
+.table .num { text-align: right; }
+.table.rows { table-layout: fixed; }
+.table.rows td, .table.rows tbody th { overflow: clip; text-overflow: ellipsis; white-space: nowrap; }
+.table.rows tbody tr:hover { background: var(--hover); }
+.table.rows tbody tr:focus-within { background: var(--hover); box-shadow: inset 3px 0 var(--accent); }
+.table.rows tbody tr.selected { background: var(--chosen); }
+.table.rows tbody tr.opened { background: var(--chosen); box-shadow: inset 3px 0 var(--accent); }
+.table.small th, .table.small td { height: 24px; }
+.table.small tbody th { white-space: nowrap; }
+.table .check { width: 34px; padding: 0 0 0 10px; }
+.table .menu-cell { width: 42px; padding: 0 6px; text-align: right; }
+.table .menu-cell.wide { width: 92px; }
+.table .menu-cell button { min-height: 22px; }
+.table .time { width: 104px; }
+.table .id { width: 112px; }
+.table .type { width: 15%; }
+.table .tried { width: 58px; }
+.table td.failure, .link.failure { color: var(--danger); }
+.table.rows .id a { display: block; overflow: hidden; text-overflow: ellipsis; }
+.sort { border: 0; background: none; padding: 0; min-height: 24px; font-weight: 600; font-size: 11px; color: inherit; }
+.num .sort { flex-direction: row-reverse; }
+.sort .arrow::after { content: "↕"; opacity: .45; }
+[aria-sort="ascending"] .arrow::after { content: "↑"; opacity: 1; }
+[aria-sort="descending"] .arrow::after { content: "↓"; opacity: 1; }
+
+.state { display: inline-flex; align-items: center; gap: 4px; white-space: nowrap; }
+.state .icon, .chip .icon { stroke-width: 1.7; }
+.icon.active, .state.active .icon { color: var(--active); fill: var(--active); }
+.icon.pending, .state.pending .icon { color: var(--pending); fill: var(--pending); }
+.icon.aggregating, .state.aggregating .icon { color: var(--aggregating); fill: var(--aggregating); }
+.icon.scheduled, .state.scheduled .icon { color: var(--scheduled); }
+.icon.retry, .state.retry .icon { color: var(--retry); }
+.icon.archived, .state.archived .icon { color: var(--archived); }
+.icon.completed, .state.completed .icon { color: var(--completed); }
+.status { display: inline-flex; align-items: center; gap: 5px; color: var(--dim); }
+.status.warning { color: var(--warning); font-weight: 600; }
+.pill { border-radius: 14px; border-color: var(--archived); max-width: 320px; }
+.pill bdi { overflow: hidden; text-overflow: ellipsis; }
+
+.area.active { fill: var(--active); } .area.pending { fill: var(--pending); } .area.aggregating { fill: var(--aggregating); }
+.area.scheduled { fill: var(--scheduled); } .area.retry { fill: var(--retry); } .area.archived { fill: var(--archived); }
+.area.completed { fill: var(--completed); } .area.ok { fill: var(--pending); }
+.line { fill: none; stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round; }
+.line.c-0 { stroke: light-dark(#0066b3, #5aa9f0); } .line.c-1 { stroke: light-dark(#c47800, #f2a83b); }
+.line.c-2 { stroke: light-dark(#008f68, #2fc79b); } .line.c-3 { stroke: light-dark(#b3361b, #ff7a5c); }
+.line.c-4 { stroke: light-dark(#8e4a9e, #cf93dd); } .line.c-5 { stroke: light-dark(#3590c9, #9ad4f7); }
+.line.c-6 { stroke: light-dark(#7a6a00, #e3d24d); } .line.c-7 { stroke: light-dark(#5b6673, #b3bdc9); }
+.dash-1 { stroke-dasharray: 7 3; } .dash-2 { stroke-dasharray: 2 3; } .dash-3 { stroke-dasharray: 8 3 2 3; }
+.bar { display: block; width: 100%; height: 10px; background: var(--sunken); border-radius: 3px; }
+.chart { display: grid; gap: 4px; min-width: 0; }
+.chart figcaption { font-weight: 600; }
+.plot-box { position: relative; min-width: 0; }
+.plot { min-height: 100px; overflow: hidden; }
+.plot svg { display: block; }
+.grid { stroke: var(--line); } .axis { stroke: var(--edge); } .cursor { stroke: var(--edge); stroke-dasharray: 3 2; }
+.tick { font-size: 10.5px; fill: var(--dim); }
+.tip { position: absolute; top: 0; z-index: 2; pointer-events: none; background: var(--raised); border: 1px solid var(--edge); border-radius: var(--radius); padding: 5px 8px; font-size: 12px; max-width: 280px; }
+.tip-title { color: var(--dim); white-space: nowrap; }
+.tip-row { display: grid; grid-template-columns: 16px 1fr auto; gap: 6px; align-items: center; }
+.tip-row bdi { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.legend { display: flex; flex-wrap: wrap; gap: 2px 12px; font-size: 12px; color: var(--text); }
+.legend li { display: inline-flex; align-items: center; gap: 5px; min-width: 0; }
+.legend li bdi { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 180px; }
+.swatch { flex: none; }
+.as-table summary { cursor: pointer; font-size: 11px; color: var(--dim); width: fit-content; }
+.scroll { max-height: 260px; overflow: auto; }
+
+.dialog { border: 1px solid var(--line); border-radius: 10px; background: var(--bg); color: var(--text); padding: 14px 16px; width: min(460px, calc(100vw - 24px)); max-height: calc(100dvh - 24px); box-shadow: 0 12px 48px rgb(0 0 0 / .3); overflow: auto; }
+.dialog.wide { width: min(760px, calc(100vw - 24px)); }
+.dialog::backdrop { background: rgb(0 0 0 / .45); }
+.dialog-head { display: flex; align-items: center; justify-content: space-between; gap: 12px; margin-bottom: 8px; }
+.dialog-head h2 { font-size: 15px; }
+.dialog > p, .dialog form > p { margin-bottom: 8px; }
+.dialog-foot { display: flex; justify-content: flex-end; flex-wrap: wrap; gap: 8px; margin-top: 14px; }
+.named { background: var(--sunken); border-radius: var(--radius); padding: 6px 10px; overflow-wrap: anywhere; white-space: pre-wrap; }
+.field { display: grid; gap: 3px; margin-bottom: 8px; min-width: 0; }
+.field label { font-weight: 600; font-size: 12px; }
+.fields { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 0 12px; }
+.hint { font-size: 12px; color: var(--dim); margin-bottom: 8px; }
+.hint.warning { color: var(--warning); }
+label.check { display: flex; gap: 8px; align-items: center; min-height: 26px; }
+.more summary { cursor: pointer; margin-bottom: 8px; }
+.bulk { display: grid; gap: 8px; margin-top: 10px; min-height: 52px; align-content: start; }
+.bulk progress { width: 100%; height: 10px; }
+.help { columns: 3 220px; column-gap: 28px; outline-offset: 4px; }
+.help section { break-inside: avoid; margin-bottom: 12px; }
+.help dl { display: grid; grid-template-columns: 68px 1fr; gap: 4px 8px; margin-top: 4px; align-items: baseline; }
+.help dt { display: flex; gap: 3px; }
+.palette { margin-top: 12vh; width: min(560px, calc(100vw - 24px)); }
+.palette > input { width: 100%; min-height: 34px; }
+.palette-list { margin-top: 8px; max-height: 46vh; overflow: auto; }
+.palette-list li { display: flex; justify-content: space-between; gap: 12px; padding: 5px 8px; border-radius: var(--radius); cursor: pointer; }
+.palette-list li > * { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.palette-list li .dim { flex: none; }
+.palette-list li[aria-selected="true"] { background: var(--chosen); box-shadow: inset 3px 0 var(--accent); }
+.menu { position: fixed; z-index: 10; min-width: 190px; max-width: calc(100vw - 16px); background: var(--bg); border: 1px solid var(--edge); border-radius: 8px; padding: 4px; display: grid; box-shadow: 0 6px 24px rgb(0 0 0 / .22); }
+.menu button { border: 0; justify-content: flex-start; gap: 8px; background: none; padding: 3px 8px; }
+.menu button:focus { background: var(--chosen); outline-offset: -2px; }
+.menu kbd { margin-left: auto; }
+.toasts { position: fixed; right: 14px; bottom: 14px; z-index: 12; display: grid; gap: 6px; max-width: min(460px, calc(100vw - 28px)); }
+.toast { display: flex; align-items: center; gap: 10px; padding: 7px 8px 7px 14px; border-radius: 8px; background: light-dark(#1f2730, #2b3541); color: #fff; box-shadow: 0 4px 18px rgb(0 0 0 / .3); overflow-wrap: anywhere; }
+.toast span { flex: 1; }
+.toast button { color: #fff; background: transparent; }
+.toast button:hover { background: rgb(255 255 255 / .15); }
+.toast button.link { color: #9fd0ff; font-weight: 600; }
+.toast.error { background: #8f1f18; }
+
+"""####.utf8)),
 (path: "icons/asynq.svg", bytes: Array(####"""
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3.5" fill="#0b5fa5"/><path d="M3.5 5h9M3.5 8h6M3.5 11h3" stroke="#fff" stroke-width="1.6" stroke-linecap="round"/><path d="m11 8 2.5 2-2.5 2" stroke="#ffb454" stroke-width="1.6" fill="none" stroke-linecap="round" stroke-linejoin="round"/></svg>
 
@@ -69,14 +458,20 @@ export const isAbort = (error) => error instanceof DOMException && error.name ==
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
 let onLogin = () => {};
-/** What to do when the server wants to know who looks. @param {() => void} action */
+/**
+ * What to do when the server wants to know who looks.
+ * @param {() => void} action
+ */
 export function whenLoginNeeded(action) {
     onLogin = action;
 }
 
 const base = new URL(document.baseURI).pathname;
 
-/** The path of the API; for the stream of events. @param {string} path */
+/**
+ * The path of the API; for the stream of events.
+ * @param {string} path
+ */
 export const apiURL = (path) => `${base}api/${path}`;
 
 /**
@@ -118,13 +513,19 @@ async function call(method, path, options = {}) {
 }
 
 const e = encodeURIComponent;
-/** @param {Record<string, string|number|null|undefined>} values */
+/**
+ * What is empty is left out, but for the error: that of tasks without one.
+ * @param {Record<string, string|number|null|undefined>} values
+ */
 function query(values) {
-    const pairs = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== "");
+    const pairs = Object.entries(values).filter(([name, value]) => value !== undefined && value !== null && (value !== "" || name === "error"));
     return pairs.length === 0 ? "" : `?${pairs.map(([name, value]) => `${name}=${e(String(value))}`).join("&")}`;
 }
 
-/** The path of the tasks of a state; those that aggregate are found by their group. @param {string} queue @param {State} state @param {string} [group] */
+/**
+ * The path of the tasks of a state; those that aggregate are found by their group.
+ * @param {string} queue @param {State} state @param {string} [group]
+ */
 const tasksPath = (queue, state, group) =>
     `queues/${e(queue)}/${state === "aggregating" ? `groups/${e(group ?? "")}/` : ""}${state}_tasks`;
 
@@ -231,9 +632,14 @@ import { clockTime } from "./times.js";
  * @property {Series[]} series
  * @property {(value: number) => string} format
  * @property {number} [height]
+ * @property {boolean} [seconds] the values are lengths of time
+ * @property {boolean} [untitled] the title stands elsewhere; here only for screen readers
  */
 
-/** Round numbers that divide the axis. @param {number} highest @param {number} wanted @returns {number[]} */
+/**
+ * Round numbers that divide the axis.
+ * @param {number} highest @param {number} wanted @returns {number[]}
+ */
 export function ticks(highest, wanted) {
     if (!(highest > 0)) return [0, 1];
     const raw = highest / wanted;
@@ -244,7 +650,24 @@ export function ticks(highest, wanted) {
     return result;
 }
 
-/** A chart with axes, a legend, values on hover and with the arrow keys, and the same as a table. @param {Chart} first */
+/** Steps of time in which people count, in seconds. */
+const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
+
+/**
+ * As `ticks`, for lengths of time.
+ * @param {number} highest seconds @param {number} wanted
+ */
+function timeTicks(highest, wanted) {
+    if (highest < wanted) return ticks(highest, wanted);
+    const step = steps.find((step) => step >= highest / wanted);
+    if (step === undefined) return ticks(highest / 86_400, wanted).map((days) => days * 86_400);
+    return Array.from({ length: Math.ceil(highest / step) + 1 }, (_, index) => index * step);
+}
+
+/**
+ * A chart with axes, a legend, values on hover and with the arrow keys, and the same as a table.
+ * @param {Chart} first
+ */
 export function chart(first) {
     let chart = first;
     let at = -1;
@@ -255,7 +678,7 @@ export function chart(first) {
     const table = h("details", { class: "as-table", ontoggle: () => drawTable() }, h("summary", null, "As a table"), body);
     const heading = newID();
     const element = h("figure", { class: "chart", "aria-labelledby": heading },
-        h("figcaption", { id: heading }, first.title), legend, h("div", { class: "plot-box" }, plot, tip), table);
+        h("figcaption", { id: heading, class: first.untitled ? "sr" : null }, first.title), legend, h("div", { class: "plot-box" }, plot, tip), table);
     let width = 0;
     new ResizeObserver(() => {
         if (plot.clientWidth !== width) draw();
@@ -277,7 +700,7 @@ export function chart(first) {
             const values = chart.series.map((series) => series.values[index] ?? 0);
             return stacked ? values.reduce((sum, value) => sum + value, 0) : Math.max(0, ...values);
         });
-        const marks = ticks(Math.max(0, ...sums), height < 120 ? 2 : 4);
+        const marks = (chart.seconds ? timeTicks : ticks)(Math.max(0, ...sums), 4);
         const highest = marks[marks.length - 1] ?? 1;
         const inner = width - left - 8;
         const y = (/** @type {number} */ value) => top + (height - top - bottom) * (1 - value / highest);
@@ -435,7 +858,10 @@ export function bar(parts, whole, label) {
     return picture;
 }
 
-/** Labels of moments. @param {number[]} seconds */
+/**
+ * Labels of moments.
+ * @param {number[]} seconds
+ */
 export function timeAxis(seconds) {
     const span = (seconds[seconds.length - 1] ?? 0) - (seconds[0] ?? 0);
     return (/** @type {number} */ index) => clockTime(seconds[index] ?? 0, span > 172_800);
@@ -544,7 +970,10 @@ export function reconcile(parent, items, key, create, update) {
     for (const element of old.values()) element.remove();
 }
 
-/** Says something to a screen reader. @param {string} text */
+/**
+ * Says something to a screen reader.
+ * @param {string} text
+ */
 export function announce(text) {
     const region = document.getElementById("announce");
     if (region) region.textContent = text;
@@ -586,7 +1015,10 @@ const icons = {
     help: "M6 6.2c0-3 4.2-2.8 4.2-.2 0 1.600-2.200 1.700-2.200 3.600M8 12.300v.2",
 };
 
-/** A picture that says nothing a screen reader needs. @param {string} name @param {string} [className] */
+/**
+ * A picture that says nothing a screen reader needs.
+ * @param {string} name @param {string} [className]
+ */
 export function icon(name, className) {
     return svg("svg", { viewBox: "0 0 16 16", class: `icon ${className ?? ""}`, "aria-hidden": "true", focusable: "false" },
         svg("path", { d: icons[name] ?? "" }));
@@ -596,10 +1028,16 @@ export function icon(name, className) {
 (path: "js/format.js", bytes: Array(####"""
 /** @typedef {import("./types.js").State} State @typedef {import("./types.js").Action} Action */
 
-/** All states, in the order in which they are shown everywhere. @type {readonly State[]} */
+/**
+ * All states, in the order in which they are shown everywhere.
+ * @type {readonly State[]}
+ */
 export const states = ["active", "pending", "aggregating", "scheduled", "retry", "archived", "completed"];
 
-/** What may be done to tasks in a state. @type {Record<State, readonly Action[]>} */
+/**
+ * What may be done to tasks in a state.
+ * @type {Record<State, readonly Action[]>}
+ */
 export const actionsOf = {
     active: ["cancel"],
     pending: ["archive", "delete"],
@@ -640,14 +1078,20 @@ export function bytes(value) {
     return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** A part as a percentage; nothing done is no rate at all. @param {number} part @param {number} whole */
+/**
+ * A part as a percentage; nothing done is no rate at all.
+ * @param {number} part @param {number} whole
+ */
 export function percent(part, whole) {
     if (whole <= 0) return "–";
     const value = (100 * part) / whole;
     return `${value === 0 || value >= 99.95 ? Math.round(value) : value < 0.01 ? "<0.01" : value < 10 ? value.toFixed(2) : value.toFixed(1)}%`;
 }
 
-/** A length of time as Go writes it, in at most two units. @param {number} seconds */
+/**
+ * A length of time as Go writes it, in at most two units.
+ * @param {number} seconds @returns {string}
+ */
 export function duration(seconds) {
     if (seconds < 0) return `-${duration(-seconds)}`;
     if (seconds < 1) return seconds === 0 ? "0s" : `${Math.max(1, Math.round(seconds * 1000))}ms`;
@@ -659,7 +1103,10 @@ export function duration(seconds) {
     return `${Math.floor(s / 86400)}d${Math.floor((s % 86400) / 3600)}h`;
 }
 
-/** JSON with one member a line; null when the text is none. @param {string} text */
+/**
+ * JSON with one member a line; null when the text is none.
+ * @param {string} text
+ */
 export function prettyJSON(text) {
     if (!/^\s*[[{]/.test(text)) return null;
     try {
@@ -672,7 +1119,10 @@ export function prettyJSON(text) {
     }
 }
 
-/** The text of bytes in base64; null when they are not UTF-8, or hold what cannot be typed. @param {string} base64 */
+/**
+ * The text of bytes in base64; null when they are not UTF-8, or hold what cannot be typed.
+ * @param {string} base64
+ */
 export function decode(base64) {
     try {
         const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
@@ -716,7 +1166,10 @@ function nameOf(event) {
     return (event.ctrlKey || event.metaKey) && !event.altKey ? `Ctrl-${name.toLowerCase()}` : event.altKey ? "" : name;
 }
 
-/** Whether keys are letters of a text here. @param {EventTarget|null} target */
+/**
+ * Whether keys are letters of a text here.
+ * @param {EventTarget|null} target
+ */
 function takesText(target) {
     return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement
         || (target instanceof HTMLInputElement && !["checkbox", "radio", "button", "submit"].includes(target.type));
@@ -868,7 +1321,8 @@ function nameOf(place) {
     const [first, second] = place.parts;
     if (first === undefined) return "queues";
     if (first === "queues") return second === undefined ? "queues" : "queue";
-    return first === "queue_metrics" ? "metrics" : first;
+    // `/metrics` itself is what Prometheus reads.
+    return first === "charts" || first === "queue_metrics" ? "metrics" : first;
 }
 
 /** @param {import("./router.js").Place} place */
@@ -947,91 +1401,357 @@ whenLoginNeeded(() => {
 startRouter(show);
 
 """####.utf8)),
-(path: "js/pages/queue.js", bytes: Array(####"""
+(path: "js/pages/audit.js", bytes: Array(####"""
 import { api, messageOf } from "../api.js";
-import { announce, data, fill, h, icon } from "../dom.js";
-import { actionsOf, actionTexts, bytes, compact, count, percent, plural, states } from "../format.js";
+import { data, fill, h } from "../dom.js";
+import { count } from "../format.js";
+import { bind } from "../keys.js";
+import { href } from "../router.js";
+import { moment } from "../times.js";
+import { empty, Table } from "../widgets/table.js";
+
+/** @typedef {import("../types.js").AuditEntry} AuditEntry */
+
+/** @returns {import("../main.js").Page} */
+export function open() {
+    const table = new Table("What was changed", /** @type {import("../widgets/table.js").Column<AuditEntry & {place: number}>[]} */ ([
+        { title: "When", className: "time", cell: (entry) => moment(entry.at) },
+        { title: "Who", className: "type", cell: (entry) => (entry.who ? data(entry.who) : "anyone") },
+        { title: "From", className: "type", cell: (entry) => data(entry.address) },
+        { title: "Action", className: "type", header: true, cell: (entry) => data(entry.action.replace(/_/g, " ")) },
+        { title: "Queue", className: "type", cell: (entry) => (entry.queue ? h("a", { href: href(["queues", entry.queue]) }, data(entry.queue)) : "–") },
+        { title: "Task", className: "id", cell: (entry) => (entry.task_id && entry.queue ? h("a", { class: "mono", title: entry.task_id, href: href(["queues", entry.queue, "tasks", entry.task_id]) }, data(entry.task_id)) : "–") },
+        { title: "Tasks", className: "num", cell: (entry) => (entry.count === null || entry.count === undefined ? "–" : count(entry.count)) },
+        { title: "Outcome", className: "text", cell: (entry) => data(entry.outcome) },
+    ]), (entry) => `${entry.at} ${entry.place}`, { className: "rows audit" });
+    const list = h("div", { class: "list" }, h("p", { class: "dim" }, "Reading…"));
+    const filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter by who, action, queue or outcome", spellcheck: "false", oninput: () => draw() });
+    const element = h("div", { class: "page" }, h("header", { class: "page-head" }, h("h1", null, "Audit")), h("div", { class: "tools" }, filter), list);
+    /** @type {AuditEntry[]|null} */
+    let entries = null;
+
+    function draw() {
+        if (!entries) return;
+        const words = filter.value.toLowerCase();
+        const all = entries.length;
+        // The place from the oldest, which stays the same when newer ones come.
+        table.show(entries.map((entry, index) => ({ ...entry, place: all - index })).filter((entry) => `${entry.who} ${entry.action} ${entry.queue} ${entry.task_id} ${entry.outcome} ${entry.address}`.toLowerCase().includes(words)));
+        if (table.body.children.length > 0) list.replaceChildren(table.element);
+        else fill(list, empty(all === 0 ? "Nothing has been changed yet" : "No entry matches", h("p", null, all === 0 ? "Each write through this dashboard stands here: who, what, when. Tasks' contents do not." : "")));
+    }
+
+    async function read() {
+        try {
+            entries = (await api.audit()).entries;
+            draw();
+        } catch (error) {
+            fill(list, empty("The audit log could not be read", h("p", { role: "alert" }, messageOf(error)), h("button", { type: "button", onclick: () => void read() }, "Read it again")));
+        }
+    }
+    void read();
+    const timer = setInterval(() => document.hidden || void read(), 5000);
+    const unbind = bind([{ keys: "/", title: "Filter", group: "Move", act: () => filter.focus() }]);
+    return { title: "Audit", element, end: () => { clearInterval(timer); unbind(); } };
+}
+
+"""####.utf8)),
+(path: "js/pages/login.js", bytes: Array(####"""
+import { api, APIError, messageOf } from "../api.js";
+import { h } from "../dom.js";
+import { go, href } from "../router.js";
+import { field } from "../widgets/enqueue.js";
+
+/** @param {import("../router.js").Place} place @returns {import("../main.js").Page} */
+export function open(place) {
+    const user = h("input", { type: "text", autocomplete: "username", required: true, spellcheck: "false", autocapitalize: "none" });
+    const password = h("input", { type: "password", autocomplete: "current-password", required: true });
+    const error = h("p", { class: "error-text", role: "alert", hidden: true });
+    const button = h("button", { type: "submit", class: "primary" }, "Log in");
+    const form = h("form", {
+        class: "login", "aria-labelledby": "login-title",
+        onsubmit: async (/** @type {Event} */ event) => {
+            event.preventDefault();
+            button.disabled = true;
+            error.hidden = true;
+            try {
+                await api.login(user.value, password.value);
+                const from = place.query.get("from") ?? "";
+                // Only a place of this dashboard: never another site.
+                go(from.startsWith("/") && !from.startsWith("//") && !from.includes("\\") && !from.startsWith(href(["login"])) ? from : href([]), { replace: true });
+            } catch (problem) {
+                error.textContent = explain(problem);
+                error.hidden = false;
+                password.focus();
+                password.select();
+            }
+            button.disabled = false;
+        },
+    },
+        h("img", { src: "icons/asynq.svg", alt: "", width: 36, height: 36 }), h("h1", { id: "login-title" }, "asynq"),
+        field("User", user), field("Password", password), error, button);
+    requestAnimationFrame(() => user.focus());
+    return { title: "Log in", element: h("div", { class: "page login-page" }, form) };
+}
+
+/** @param {unknown} problem */
+function explain(problem) {
+    if (problem instanceof APIError && problem.status === 401) return "The user or the password is wrong.";
+    if (problem instanceof APIError && problem.status === 429) {
+        return `Too many attempts. Try again ${problem.retryAfter > 0 ? `in ${problem.retryAfter} seconds` : "later"}.`;
+    }
+    return messageOf(problem);
+}
+
+"""####.utf8)),
+(path: "js/pages/metrics.js", bytes: Array(####"""
+import { api, isAbort, messageOf } from "../api.js";
+import { chart, timeAxis } from "../charts.js";
+import { data, fill, h } from "../dom.js";
+import { bytes, compact, duration } from "../format.js";
+import { go, here, href } from "../router.js";
+import { onSettings } from "../settings.js";
+import { store } from "../store.js";
+import { absolute } from "../times.js";
+import { empty } from "../widgets/table.js";
+
+/** @typedef {import("../types.js").MetricAnswer} MetricAnswer */
+
+/** @type {[string, string, (value: number) => string][]} */
+const graphs = [
+    ["queue_size", "Size", compact],
+    ["queue_latency_seconds", "Latency", duration],
+    ["tasks_processed_per_second", "Processed per second", compact],
+    ["tasks_failed_per_second", "Failed per second", compact],
+    ["error_rate", "Error rate", (value) => `${compact(value * 100)}%`],
+    ["pending_tasks_by_queue", "Pending", compact],
+    ["retry_tasks_by_queue", "Retry", compact],
+    ["archived_tasks_by_queue", "Archived", compact],
+    ["queue_memory_usage_approx_bytes", "Memory", bytes],
+];
+const spans = [["3600", "1 hour"], ["10800", "3 hours"], ["21600", "6 hours"], ["86400", "1 day"], ["604800", "7 days"]];
+/** How many queues a chart shows: more colours than these cannot be told apart. */
+const most = 8;
+
+/** @param {import("../router.js").Place} place @returns {import("../main.js").Page} */
+export function open(place) {
+    let span = Number(place.query.get("duration")) || 3600;
+    let chosen = (place.query.get("queues") ?? "").split(",").filter((name) => name !== "").map(decodeURIComponent);
+    const grid = h("div", { class: "charts" });
+    const note = h("p", { class: "dim", role: "status" });
+    const select = h("select", { "aria-label": "Time shown", onchange: () => { span = Number(select.value); moved(); } }, spans.map(([value, title]) => h("option", { value, selected: Number(value) === span }, title ?? "")));
+    const picker = h("details", { class: "picker" }, h("summary", null, "Queues"), h("div", { class: "picker-list" }));
+    const element = h("div", { class: "page" }, h("header", { class: "page-head" }, h("h1", null, "Metrics"), h("div", { class: "head-actions" }, picker, select)), note, grid);
+    /** @type {Map<string, ReturnType<typeof chart>>} */
+    const shown = new Map();
+    /** @type {AbortController|null} */
+    let request = null;
+    /** @type {Record<string, MetricAnswer>|null} */
+    let answers = null;
+
+    function moved() {
+        go(href(["charts"], { duration: span, queues: chosen.map(encodeURIComponent).join(",") }), { replace: true, silent: true });
+        void read();
+    }
+
+    function drawPicker() {
+        const names = (store.queues ?? []).map((queue) => queue.queue);
+        const summary = picker.querySelector("summary");
+        if (summary) summary.textContent = chosen.length === 0 ? "All queues" : `${chosen.length} of ${names.length} queues`;
+        const list = picker.querySelector(".picker-list");
+        if (list) fill(list, names.map((name) => h("label", { class: "check" }, h("input", {
+            type: "checkbox", checked: chosen.includes(name),
+            onchange: (/** @type {Event} */ event) => {
+                chosen = /** @type {HTMLInputElement} */ (event.target).checked ? [...chosen, name] : chosen.filter((other) => other !== name);
+                if (summary) summary.textContent = chosen.length === 0 ? "All queues" : `${chosen.length} of ${names.length} queues`;
+                moved();
+            },
+        }), data(name))));
+    }
+
+    /** @param {MetricAnswer|undefined} answer @param {string} title @param {(value: number) => string} format @param {string[]} order @returns {import("../charts.js").Chart} */
+    function chartOf(answer, title, format, order) {
+        const series = (answer?.data?.result ?? []).filter((one) => order.includes(one.metric.queue ?? ""));
+        const moments = spread([...new Set(series.flatMap((one) => one.values.map(([at]) => at)))].sort((one, other) => one - other));
+        return {
+            title, kind: "line", height: 150, format, seconds: format === duration, axis: timeAxis(moments), labels: moments.map((at) => absolute(new Date(at * 1000))),
+            series: order.map((queue, index) => {
+                const values = new Map(series.find((one) => one.metric.queue === queue)?.values ?? []);
+                return { name: queue, color: `c-${index}`, values: moments.map((at) => number(values.get(at))) };
+            }).filter((one) => one.values.some((value) => value !== null)),
+        };
+    }
+
+    function draw() {
+        if (!answers) return;
+        const last = new Map();
+        for (const series of answers.queue_size?.data?.result ?? []) last.set(series.metric.queue ?? "", number(series.values[series.values.length - 1]?.[1]) ?? 0);
+        for (const answer of Object.values(answers)) for (const series of answer.data?.result ?? []) if (!last.has(series.metric.queue ?? "")) last.set(series.metric.queue ?? "", 0);
+        const largest = [...last].sort((one, other) => other[1] - one[1]).map(([queue]) => queue);
+        // The colours go by name, so that a queue keeps its own when another one grows.
+        const order = largest.slice(0, most).sort();
+        note.textContent = largest.length > most ? `The ${most} largest of ${largest.length} queues; choose others above.` : store.session?.metrics === "own" ? "From the dashboard's own samples since it was started; give it a Prometheus for a longer history." : "From Prometheus.";
+        const problem = Object.values(answers).find((answer) => answer.status !== "success")?.error;
+        if (problem) note.textContent = `Prometheus answered: ${problem}`;
+        if (largest.length === 0 && !problem) {
+            shown.clear();
+            fill(grid, empty("Nothing has been recorded yet", h("p", null, "The dashboard takes a sample every few seconds: come back in a minute.")));
+            return;
+        }
+        if (shown.size === 0) fill(grid);
+        for (const [key, title, format] of graphs) {
+            const next = chartOf(answers[key], title, format, order);
+            const known = shown.get(key);
+            if (known) {
+                known.update(next);
+            } else {
+                const made = chart(next);
+                shown.set(key, made);
+                grid.append(h("section", { class: "card", "aria-label": title }, made.element));
+            }
+        }
+    }
+
+    async function read() {
+        request?.abort();
+        const mine = (request = new AbortController());
+        try {
+            answers = await api.metrics(span, chosen, mine.signal);
+            draw();
+        } catch (error) {
+            if (isAbort(error)) return;
+            if (answers) note.textContent = messageOf(error);
+            else fill(grid, empty("The metrics could not be read", h("p", { role: "alert" }, messageOf(error)), h("button", { type: "button", onclick: () => void read() }, "Read them again")));
+        }
+    }
+    picker.addEventListener("toggle", () => picker.open && drawPicker());
+    drawPicker();
+    void read();
+    const timer = setInterval(() => document.hidden || store.live === "paused" || grid.contains(document.activeElement) || void read(), 10_000);
+    const unsettle = onSettings(draw);
+    return {
+        title: "Metrics", element, move: () => here().parts[0] === "charts",
+        end: () => {
+            clearInterval(timer);
+            unsettle();
+            request?.abort();
+        },
+    };
+}
+
+/** @param {string|undefined} text */
+function number(text) {
+    const value = Number(text);
+    return text === undefined || !Number.isFinite(value) ? null : value;
+}
+
+/**
+ * With places for what was not recorded, so that a gap is as wide as it was long.
+ * @param {number[]} moments in order
+ */
+function spread(moments) {
+    const steps = moments.slice(1).map((at, index) => at - (moments[index] ?? 0)).sort((one, other) => one - other);
+    const step = steps[Math.floor(steps.length / 2)] ?? 0;
+    /** @type {number[]} */
+    const result = [];
+    for (const at of moments) {
+        let last = result[result.length - 1];
+        while (step > 0 && last !== undefined && at - last > 1.9 * step && result.length < 2000) result.push((last += step));
+        result.push(at);
+    }
+    return result;
+}
+
+"""####.utf8)),
+(path: "js/pages/queue.js", bytes: Array(####"""
+import { api } from "../api.js";
+import { announce, fill, h } from "../dom.js";
+import { count, states } from "../format.js";
 import { bind } from "../keys.js";
 import { go, here, href } from "../router.js";
-import { change, onSettings, settings } from "../settings.js";
-import { mayWrite, snapshotOf, store, subscribe } from "../store.js";
+import { onSettings, settings } from "../settings.js";
+import { mayWrite, snapshotOf, subscribe } from "../store.js";
 import { bulkDialog, describe } from "../widgets/bulk.js";
-import { confirm } from "../widgets/dialog.js";
+import { bulkBar } from "../widgets/bulkbar.js";
+import { chooseAction } from "../widgets/choose.js";
 import { editDialog, enqueueDialog } from "../widgets/enqueue.js";
 import { errorList } from "../widgets/errorlist.js";
 import { filterBar, filterOf, isEmpty } from "../widgets/filterbar.js";
-import { menuButton } from "../widgets/menu.js";
+import { emptyList, listFoot, troubleView } from "../widgets/listfoot.js";
 import { deleteQueue, setPaused } from "../widgets/queueactions.js";
-import { code, empty } from "../widgets/table.js";
+import { queueHead } from "../widgets/queuehead.js";
+import { Refresher } from "../widgets/refresher.js";
+import { actOnTasks } from "../widgets/taskactions.js";
 import { taskPanel } from "../widgets/taskpanel.js";
 import { TaskSource } from "../widgets/tasksource.js";
 import { TaskTable } from "../widgets/tasktable.js";
 import { fail, toast } from "../widgets/toast.js";
+import { queueKeys } from "./queuekeys.js";
 
-/** @typedef {import("../types.js").State} State @typedef {import("../types.js").Action} Action @typedef {import("../types.js").TaskRow} TaskRow @typedef {import("../types.js").TaskDetail} TaskDetail */
-
-const sizes = [20, 50, 100, 200];
+/** @typedef {import("../types.js").State} State @typedef {import("../types.js").Action} Action @typedef {import("../types.js").TaskRow} TaskRow */
+/** @typedef {import("../types.js").TaskDetail} TaskDetail @typedef {import("../widgets/tasksource.js").View} View */
 
 /** @param {import("../router.js").Place} place @returns {import("../main.js").Page} */
-export function open(place) {
-    const queue = place.parts[1] ?? "";
-    return new QueuePage(queue, place);
-}
+export const open = (place) => new QueuePage(place.parts[1] ?? "", place);
 
 /** The tasks of a queue: its states, a list, and the task that is open beside it. */
-class QueuePage {
+export class QueuePage {
     /** @param {string} queue @param {import("../router.js").Place} place */
     constructor(queue, place) {
         this.queue = queue;
         this.title = queue;
-        /** @type {import("../widgets/tasksource.js").View} */
+        /** @type {View} */
         this.view = { state: "pending", group: "", page: 1, size: settings.pageSize, filter: {} };
+        this.begun = false;
         this.byError = false;
+        /** Whether an action waits for its answer. */
+        this.busy = false;
         /** @type {ReturnType<typeof errorList>|null} */
         this.errors = null;
         /** @type {import("../types.js").Group[]} */
         this.groups = [];
-        /** @type {TaskTable|null} */
-        this.table = null;
+        this.table = this.makeTable("pending");
         this.source = new TaskSource(queue, () => this.drawList());
+        this.head = queueHead(queue, { pause: () => void this.togglePaused(), enqueue: () => this.enqueue(), remove: () => void this.remove() });
         this.panel = taskPanel({
             queue, close: () => this.closeTask(), act: (action, task) => void this.act(action, [task], task.state, task.group),
             follow: (task) => this.follow(task),
         });
         this.filter = filterBar((filter) => this.change({ filter, page: 1 }));
-        this.build();
+        this.foot = listFoot({
+            change: (changes) => this.change(changes), goOn: () => void this.source.goOn(this.view), all: () => this.selectMatching(),
+            stop: () => { this.source.stop(); this.drawList(); },
+        });
+        this.groupSelect = h("select", { "aria-label": "Group", onchange: () => this.change({ group: this.groupSelect.value, page: 1 }) });
+        this.groupField = h("div", { class: "group-field", hidden: true }, this.groupSelect);
+        this.errorButton = h("button", { type: "button", "aria-pressed": "false", title: "Group by error message (v)", onclick: () => this.showErrors(!this.byError) }, "By error");
+        this.bulk = bulkBar({ act: (action) => void this.actOnSelection(action), all: () => this.selectMatching(), clear: () => this.clearSelection() });
+        this.list = h("div", { class: "list" });
+        this.refresher = new Refresher(this.list, {
+            version: () => this.versionNow(), wanted: () => !this.byError && isEmpty(this.view.filter), free: () => !this.busy && !this.source.loading,
+            read: () => void (this.view.state === "aggregating" ? this.readGroups() : this.reload(true)),
+        });
+        this.split = h("div", { class: "split" }, h("div", { class: "list-side" }, this.bulk.element, this.list, this.foot.element), this.panel.element);
+        this.element = h("div", { class: "page queue-page" }, this.head.elements,
+            h("div", { class: "tools" }, this.groupField, this.filter.element, this.errorButton), this.split);
         this.move(place);
-        this.unsubscribe = subscribe(() => this.refresh());
-        this.unsettle = onSettings(() => this.table?.draw());
-        this.unbind = this.bindKeys();
+        const ends = [subscribe(() => { this.drawHead(); this.refresher.changed(); }), onSettings(() => this.table.draw()), bind(queueKeys(this))];
+        this.end = () => {
+            for (const end of [...ends, () => this.errors?.end()]) end();
+            for (const part of [this.source, this.panel, this.refresher]) part.end();
+        };
     }
 
-    build() {
-        this.switcher = h("select", { class: "switcher", "aria-label": "Queue", onchange: () => go(href(["queues", this.switcher?.value ?? ""])) });
-        this.pauseButton = h("button", { type: "button", onclick: () => void this.togglePaused() });
-        this.facts = h("dl", { class: "strip" });
-        this.chips = h("nav", { class: "chips", "aria-label": "States" });
-        this.groupSelect = h("select", { "aria-label": "Group", onchange: () => this.change({ group: this.groupSelect?.value ?? "", page: 1 }) });
-        this.groupField = h("div", { class: "group-field", hidden: true }, "Group ", this.groupSelect);
-        this.errorButton = h("button", { type: "button", "aria-pressed": "false", title: "Group by error message (v)", onclick: () => this.showErrors(!this.byError) }, "By error");
-        this.bulkBar = h("div", { class: "bulk-bar", role: "group", "aria-label": "Actions on the selected tasks", hidden: true });
-        this.bulkText = h("span", { role: "status" });
-        this.list = h("div", { class: "list" });
-        this.listFoot = h("div", { class: "list-foot" });
-        this.split = h("div", { class: "split" }, h("div", { class: "list-side" }, this.bulkBar, this.list, this.listFoot), this.panel.element);
-        this.element = h("div", { class: "page queue-page" },
-            h("h1", { class: "sr" }, "Queue ", data(this.queue)),
-            h("header", { class: "page-head" },
-                h("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, h("a", { href: href([]) }, "Queues"), h("span", { "aria-hidden": "true" }, "/"), this.switcher),
-                h("div", { class: "head-actions" }, mayWrite() && [
-                    this.pauseButton,
-                    h("button", { type: "button", title: "Enqueue a task (N)", onclick: () => this.enqueue() }, icon("add"), "Enqueue"),
-                    menuButton("More on this queue", () => [{ title: "Delete the queue…", icon: "delete", danger: true, act: () => void this.remove() }]),
-                ])),
-            this.facts, this.chips,
-            h("div", { class: "tools" }, this.groupField, this.filter.element, this.errorButton),
-            this.split);
+    /** @param {State} state */
+    makeTable(state) {
+        return new TaskTable(state, this.queue, {
+            open: (id, focus) => this.openTask(id, focus),
+            act: (action, tasks) => void this.act(action, tasks, this.view.state, this.view.group),
+            edit: (task) => void this.edit(task),
+            selected: () => this.drawBulkBar(),
+        });
     }
+
+    // Where it is
 
     /** @param {import("../router.js").Place} place */
     move(place) {
@@ -1047,11 +1767,12 @@ class QueuePage {
             this.openPanel(open, false);
             return true;
         }
-        const filter = filterOf(place.query);
+        const byError = place.query.get("by") === "error";
         const page = Math.max(1, Math.floor(Number(place.query.get("page"))) || 1);
-        const next = { state, group: place.query.get("group") ?? "", page, size: settings.pageSize, filter };
-        const same = this.table !== null && JSON.stringify(next) === JSON.stringify({ ...this.view, group: next.group === "" ? "" : this.view.group }) && !place.query.has("by");
-        if (!same || this.byError !== (place.query.get("by") === "error")) this.showView(next, place.query.get("by") === "error");
+        const group = place.query.get("group") ?? (state === this.view.state ? this.view.group : "");
+        /** @type {View} */
+        const next = { state, group, page, size: settings.pageSize, filter: filterOf(place.query) };
+        if (!this.begun || byError !== this.byError || JSON.stringify(next) !== JSON.stringify(this.view)) this.showView(next, byError);
         if (open !== "") this.openPanel(open, false);
         else this.hidePanel();
         return true;
@@ -1063,43 +1784,65 @@ class QueuePage {
         return (snapshot && states.find((state) => snapshot[state] > 0)) ?? "pending";
     }
 
-    /** @param {import("../widgets/tasksource.js").View} view @param {boolean} byError */
+    get canGroup() {
+        return this.view.state === "retry" || this.view.state === "archived";
+    }
+
+    /** @param {View} view @param {boolean} byError */
     showView(view, byError) {
-        if (!this.table || view.state !== this.view.state || view.group !== this.view.group) {
-            this.table = new TaskTable(view.state, this.queue, {
-                open: (id, focus) => this.openTask(id, focus),
-                act: (action, tasks) => void this.act(action, tasks, this.view.state, this.view.group),
-                edit: (task) => void this.edit(task),
-                copy: (text, name) => void this.copy(text, name),
-                selected: () => this.drawBulkBar(),
-            });
+        if (!this.begun || view.state !== this.view.state || view.group !== this.view.group) {
+            this.begun = true;
+            this.table = this.makeTable(view.state);
             this.source.tasks = [];
             this.source.loaded = false;
         }
         this.view = view;
-        this.byError = byError && (view.state === "retry" || view.state === "archived");
-        this.filter.show(view.filter);
+        this.byError = byError && this.canGroup;
+        this.filter.show(view.filter, view.state);
+        this.foot.clear();
         this.drawHead();
         this.drawBulkBar();
-        if (view.state === "aggregating") void this.readGroups();
+        if (this.byError) this.showErrors(true);
+        else if (view.state === "aggregating") void this.readGroups();
         else void this.reload(false);
     }
 
-    /** @param {Partial<import("../widgets/tasksource.js").View>} changes */
+    /** @param {Partial<View>} changes */
     change(changes) {
-        const next = { ...this.view, ...changes };
-        const opened = this.panel.id;
-        this.showView(next, false);
-        go(this.address(opened), { silent: true });
+        this.showView({ ...this.view, ...changes }, false);
+        go(this.address(this.panel.id), { silent: true });
     }
 
-    /** @param {string} task the open one, or none @param {Partial<import("../widgets/tasksource.js").View>} [changes] */
-    address(task, changes) {
-        const view = { ...this.view, ...changes };
+    /** @param {string} task the open one, or none */
+    address(task) {
+        const { state, group, page, filter } = this.view;
         return href(task === "" ? ["queues", this.queue] : ["queues", this.queue, "tasks", task], {
-            state: view.state, group: view.group, page: view.page > 1 ? view.page : null, by: this.byError ? "error" : null, ...view.filter,
+            state, group: state === "aggregating" ? group : null, page: page > 1 ? page : null, by: this.byError ? "error" : null, ...filter,
         });
     }
+
+    /** @param {number} by */
+    turnState(by) {
+        const next = states[(states.indexOf(this.view.state) + by + states.length) % states.length];
+        if (next) go(href(["queues", this.queue], { state: next }));
+    }
+
+    /** Escape: from the innermost to the outermost. */
+    back() {
+        if (this.panel.id !== "") this.closeTask();
+        else if (this.table.selection.size > 0) this.clearSelection();
+        else if (this.byError) this.showErrors(false);
+        else if (!isEmpty(this.view.filter)) this.change({ filter: {}, page: 1 });
+        else go(href([]));
+    }
+
+    /** @param {number} by */
+    step(by) {
+        if (this.byError) this.errors?.step(by);
+        else this.table.move(by);
+    }
+
+    // What it shows
 
     async readGroups() {
         try {
@@ -1108,33 +1851,28 @@ class QueuePage {
             fail("Could not read the groups", error);
         }
         if (this.view.state !== "aggregating") return;
-        if (!this.groups.some((group) => group.group === this.view.group)) this.view.group = this.view.group || this.groups[0]?.group || "";
-        if (this.groupSelect) {
-            fill(this.groupSelect, this.groups.map((group) => h("option", { value: group.group, selected: group.group === this.view.group }, `${group.group} (${count(group.size)})`)));
-        }
-        if (this.view.group !== "") await this.reload(false);
-        else {
+        if (this.view.group === "") this.view.group = this.groups[0]?.group ?? "";
+        fill(this.groupSelect, this.groups.map((group) => h("option", { value: group.group, selected: group.group === this.view.group }, `${group.group} (${count(group.size)})`)));
+        if (this.view.group !== "") {
+            await this.reload(false);
+        } else {
             this.source.tasks = [];
             this.source.loaded = true;
             this.drawList();
         }
     }
 
-    /** @param {boolean} quiet */
+    /** @param {boolean} quiet whether what is shown stays until the new is there */
     async reload(quiet) {
-        this.version = this.versionNow();
-        if (this.byError) {
-            this.showErrors(true);
-            return;
-        }
+        this.refresher.reading();
         this.errors?.end();
         this.errors = null;
-        const leaving = this.table ? new Set(this.table.leaving) : null;
+        const { table } = this;
+        const leaving = this.busy ? [] : [...table.leaving];
         await this.source.load(this.view, quiet);
-        this.read = Date.now();
         // What was on its way out when this was asked for is gone by now, or has stayed.
-        if (leaving && this.table && !this.busy) for (const id of leaving) this.table.leaving.delete(id);
-        this.table?.draw();
+        for (const id of leaving) table.leaving.delete(id);
+        if (leaving.length > 0) this.drawList();
     }
 
     /** Changes when the list of this state may have changed. */
@@ -1143,240 +1881,115 @@ class QueuePage {
         return snapshot ? `${snapshot[this.view.state]} ${snapshot.processed} ${snapshot.failed}` : "";
     }
 
-    /** After a snapshot: figures at once; the list when its state changed, not too often, and not while somebody is at it. */
-    refresh() {
-        this.drawHead();
-        if (this.versionNow() === this.version || this.byError || !isEmpty(this.view.filter) || this.source.loading || this.timer) return;
-        const delay = Math.max(0, settings.refresh * 1000 - (Date.now() - (this.read ?? 0)));
-        this.timer = window.setTimeout(() => {
-            this.timer = 0;
-            const selecting = !getSelection()?.isCollapsed && this.list?.contains(getSelection()?.anchorNode ?? null);
-            if (selecting || document.querySelector("[role=menu]") || this.busy) {
-                this.timer = window.setTimeout(() => {
-                    this.timer = 0;
-                    this.refresh();
-                }, 500);
-            } else if (this.versionNow() !== this.version) {
-                void this.reload(true);
-            }
-        }, delay);
-    }
-
     drawHead() {
-        const snapshot = snapshotOf(this.queue);
-        const names = (store.queues ?? []).map((queue) => queue.queue);
-        if (!names.includes(this.queue)) names.unshift(this.queue);
-        if (this.switcher && JSON.stringify(names) !== this.names) {
-            this.names = JSON.stringify(names);
-            fill(this.switcher, names.map((name) => h("option", { value: name, selected: name === this.queue }, name)));
-        }
-        if (this.facts) {
-            const facts = !snapshot ? [] : [
-                ["Status", snapshot.paused ? "paused" : "running"], ["Size", count(snapshot.size)], ["Memory", bytes(snapshot.memory_usage_bytes)],
-                ["Latency", snapshot.display_latency], ["Processed today", count(snapshot.processed)], ["Failed today", count(snapshot.failed)],
-                ["Error rate", percent(snapshot.failed, snapshot.processed)],
-            ];
-            if (JSON.stringify(facts) !== this.shownFacts) {
-                this.shownFacts = JSON.stringify(facts);
-                fill(this.facts, facts.map(([name, value]) => h("div", { class: value === "paused" ? "warning" : null }, h("dt", null, name ?? ""), h("dd", null, value ?? ""))));
-            }
-        }
-        if (this.pauseButton) {
-            const paused = snapshot?.paused ?? false;
-            if (this.pauseButton.dataset.paused !== String(paused)) {
-                this.pauseButton.dataset.paused = String(paused);
-                this.pauseButton.title = `${paused ? "Resume" : "Pause"} the queue (P)`;
-                fill(this.pauseButton, icon(paused ? "resume" : "pause"), paused ? "Resume" : "Pause");
-            }
-        }
-        this.drawChips(snapshot);
-        if (this.groupField) this.groupField.hidden = this.view.state !== "aggregating";
-        if (this.errorButton) {
-            this.errorButton.hidden = this.view.state !== "retry" && this.view.state !== "archived";
-            this.errorButton.setAttribute("aria-pressed", String(this.byError));
-        }
-    }
-
-    /** @param {import("../types.js").Snapshot|null} snapshot */
-    drawChips(snapshot) {
-        const chips = this.chips;
-        if (!chips) return;
-        if (chips.children.length === 0) {
-            for (const state of states) {
-                chips.append(h("a", { href: href(["queues", this.queue], { state }), class: `chip ${state}`, "data-state": state }, icon(state, state), h("span", null, state), " ", h("b", null)));
-            }
-        }
-        for (const chip of chips.children) {
-            const state = /** @type {State} */ (/** @type {HTMLElement} */ (chip).dataset.state);
-            const number = chip.querySelector("b");
-            const text = snapshot ? (snapshot[state] < 100_000 ? count(snapshot[state]) : compact(snapshot[state])) : "";
-            if (number && number.textContent !== text) number.textContent = text;
-            chip.classList.toggle("none", snapshot !== null && snapshot[state] === 0);
-            if (state === this.view.state) chip.setAttribute("aria-current", "true");
-            else chip.removeAttribute("aria-current");
-        }
+        this.head.draw(this.view.state);
+        this.groupField.hidden = this.view.state !== "aggregating" || this.groups.length === 0;
+        this.errorButton.hidden = !this.canGroup;
+        this.errorButton.setAttribute("aria-pressed", String(this.byError));
     }
 
     drawList() {
-        const { source, table, list } = this;
-        if (!table || !list || !this.listFoot || this.byError) return;
+        const { source, table, list, view } = this;
+        if (this.byError) return;
         list.setAttribute("aria-busy", String(source.loading));
         table.show(source.tasks);
-        const filtered = !isEmpty(this.view.filter);
         const none = source.loaded && !source.loading && table.shown.length === 0;
-        const part = source.error ? this.troubleView() : none ? this.emptyView(filtered) : table.element;
+        const vacant = snapshotOf(this.queue)?.size === 0;
+        const part = source.error ? troubleView(source, () => void this.reload(false)) : none ? emptyList(this.queue, view, source, vacant, (changes) => this.change(changes)) : table.element;
         if (source.error || none || list.firstElementChild !== part) list.replaceChildren(part);
-        if (filtered) this.drawScan();
-        else this.drawPager();
-    }
-
-    troubleView() {
-        if (this.source.status === 404) {
-            return empty("There is no such queue", h("p", null, "It has been deleted, or no task has ever been put into it. ", h("a", { href: href([]) }, "Go to the queues")));
-        }
-        return empty("The tasks could not be read", h("p", { role: "alert" }, this.source.error ?? ""), h("button", { type: "button", onclick: () => void this.reload(false) }, "Read them again"));
-    }
-
-    /** @param {boolean} filtered */
-    emptyView(filtered) {
-        if (filtered && this.source.cursor !== null) return empty("Nothing found so far", h("p", null, "Go on with the search, below."));
-        if (filtered) return empty("No task matches", h("p", null, describe(this.view.filter)), h("button", { type: "button", onclick: () => this.change({ filter: {}, page: 1 }) }, "Clear the filter"));
-        if (this.view.page > 1) return empty("This page is empty", h("button", { type: "button", onclick: () => this.change({ page: 1 }) }, "Go to the first page"));
-        const what = {
-            active: "No server is working on a task of this queue now.", pending: "All that was enqueued has been taken up.",
-            aggregating: "No task waits for others of its group.", scheduled: "No task waits for its time.", retry: "No task waits for another attempt.",
-            archived: "No task has used up its attempts, and none was archived by hand.", completed: "Tasks stay here after success when they are enqueued with a retention.",
-        }[this.view.state];
-        const more = this.view.state === "pending" && snapshotOf(this.queue)?.size === 0 ? code(`asynq task enqueue -t email:welcome -l '{"user":42}' --queue '${this.queue.replace(/'/g, "'\\''")}'`) : null;
-        return empty(`No task is ${this.view.state}`, h("p", null, what), ...(more ? [more] : []));
-    }
-
-    drawScan() {
-        const { source } = this;
-        if (!this.listFoot) return;
-        const bar = h("progress", { max: Math.max(1, source.total), value: source.cursor === null && !source.loading ? Math.max(1, source.total) : source.scanned, "aria-label": "Searched" });
-        const foot = this.listFoot;
-        const hadFocus = foot.contains(document.activeElement);
-        fill(foot, bar, h("span", { role: "status" }, source.progress),
-            source.loading ? h("button", { type: "button", onclick: () => { source.stop(); this.drawList(); } }, "Stop") : source.cursor !== null && h("button", { type: "button", class: "primary", onclick: () => void source.goOn(this.view) }, "Go on"),
-            h("span", { class: "grow" }), mayWrite() && source.loaded && !source.loading && source.total > 0 && (source.tasks.length > 0 || source.cursor !== null)
-                && h("button", { type: "button", title: "Select all that match, on the server (A)", onclick: () => this.selectMatching() }, "All that match…"));
-        if (hadFocus) foot.querySelector("button")?.focus();
-    }
-
-    drawPager() {
-        if (!this.listFoot) return;
-        const { page, size, state } = this.view;
-        const known = this.groups.find((group) => group.group === this.view.group)?.size;
-        const total = state === "aggregating" ? known ?? 0 : (snapshotOf(this.queue) ?? this.source.stats)?.[state] ?? 0;
-        const pages = Math.max(1, Math.ceil(total / size));
-        const key = JSON.stringify([page, size, total, state]);
-        if (this.pagerKey === key && this.listFoot.firstElementChild?.classList.contains("pager")) return;
-        this.pagerKey = key;
-        const focused = this.listFoot.contains(document.activeElement) ? document.activeElement?.getAttribute("data-name") : null;
-        fill(this.listFoot, h("nav", { class: "pager", "aria-label": "Pages of tasks" },
-            h("button", { type: "button", "data-name": "previous", disabled: page <= 1, title: "Previous page (b)", onclick: () => this.change({ page: page - 1 }) }, "Previous"),
-            h("span", null, `Page ${count(page)} of ${count(pages)}`),
-            h("button", { type: "button", "data-name": "next", disabled: page >= pages, title: "Next page (n)", onclick: () => this.change({ page: page + 1 }) }, "Next")),
-            h("span", { class: "dim" }, plural(total, "task")), h("span", { class: "grow" }),
-            h("label", null, "Rows ", h("select", {
-                "data-name": "size", onchange: (/** @type {Event} */ event) => {
-                    change({ pageSize: Number(/** @type {HTMLSelectElement} */ (event.target).value) });
-                    this.change({ size: settings.pageSize, page: 1 });
-                },
-            }, sizes.map((value) => h("option", { value, selected: value === size }, String(value))))));
-        if (focused) /** @type {HTMLElement|null} */ (this.listFoot.querySelector(`[data-name="${focused}"]`))?.focus();
-    }
-
-    drawBulkBar() {
-        const { table, bulkBar } = this;
-        if (!table || !bulkBar) return;
-        const n = table.selection.size;
-        const was = bulkBar.contains(document.activeElement);
-        bulkBar.hidden = n === 0 || this.byError;
-        if (bulkBar.hidden) {
-            if (was) document.getElementById("main")?.focus();
+        if (!isEmpty(view.filter)) {
+            this.foot.scan(source);
             return;
         }
-        if (bulkBar.dataset.state !== this.view.state) {
-            bulkBar.dataset.state = this.view.state;
-            fill(bulkBar, this.bulkText ?? null, actionsOf[this.view.state].map((action) => h("button", {
-                type: "button", class: action === "delete" ? "danger-text" : null, onclick: () => void this.actOnSelection(action),
-            }, icon(action), actionTexts[action].title)),
-                h("button", { type: "button", onclick: () => this.selectMatching() }, "All that match…"),
-                h("button", { type: "button", class: "quiet", onclick: () => this.clearSelection() }, "Clear"));
+        const snapshot = snapshotOf(this.queue) ?? source.stats;
+        const total = view.state === "aggregating" ? this.groups.find((group) => group.group === view.group)?.size ?? 0 : snapshot?.[view.state] ?? 0;
+        this.foot.pages(view, Math.max(total, source.tasks.length));
+    }
+
+    /** @param {boolean} on */
+    showErrors(on) {
+        this.errors?.end();
+        this.errors = null;
+        this.byError = on;
+        if (!on) {
+            this.change({ filter: {}, page: 1 });
+            return;
         }
-        if (this.bulkText) this.bulkText.textContent = `${count(n)} selected`;
+        this.source.stop();
+        this.hidePanel();
+        this.clearSelection();
+        this.errors = errorList(this.queue, this.view.state, (message) => {
+            this.change({ filter: { error: message }, page: 1 });
+            document.getElementById("main")?.focus();
+        });
+        this.list.replaceChildren(this.errors.element);
+        this.foot.clear();
+        this.drawHead();
+        go(this.address(""), { silent: true, replace: here().query.get("by") === "error" });
+    }
+
+    // The selection
+
+    drawBulkBar() {
+        this.bulk.show(this.view.state, this.byError ? 0 : this.table.selection.size);
     }
 
     clearSelection() {
-        this.table?.selection.clear();
-        this.table?.mark();
+        this.table.selection.clear();
+        this.table.mark();
         this.drawBulkBar();
     }
 
     /** Asks what to do to all that match, which only the server can count. */
     selectMatching() {
-        if (!mayWrite()) return;
+        if (!mayWrite() || this.byError) return;
         const { state, group, filter } = this.view;
-        import("../widgets/choose.js").then(({ chooseAction }) => chooseAction(state, describe(filter), (action) => bulkDialog({
+        chooseAction(state, describe(filter), (action) => bulkDialog({
             queue: this.queue, state, group: state === "aggregating" ? group : undefined, filter, action,
             done: () => {
                 this.clearSelection();
                 void this.reload(true);
             },
-        })));
+        }));
     }
+
+    // Actions
 
     /** @param {Action} action */
     async actOnSelection(action) {
-        const ids = this.table?.selection ?? new Set();
         const known = new Map(this.source.tasks.map((task) => [task.id, task]));
-        const tasks = [...ids].map((id) => known.get(id) ?? /** @type {TaskRow} */ ({ id, type: "" }));
+        const tasks = [...this.table.selection].map((id) => known.get(id) ?? /** @type {TaskRow} */ ({ id, type: "" }));
         await this.act(action, tasks, this.view.state, this.view.group);
     }
 
-    /**
-     * Asks, shows it as done, does it, and puts back what could not be done.
-     * @param {Action} action @param {(TaskRow|TaskDetail)[]} tasks @param {State} state @param {string|undefined} group
-     */
+    /** @param {Action} action */
+    actByKey(action) {
+        const { task } = this.panel;
+        const row = this.table.current;
+        if (this.byError) return;
+        if (this.table.selection.size > 0) void this.actOnSelection(action);
+        else if (task && (!this.table.focused || !row)) void this.act(action, [task], task.state, task.group);
+        else if (row) void this.act(action, [row], this.view.state, this.view.group);
+    }
+
+    /** @param {Action} action @param {(TaskRow|TaskDetail)[]} tasks @param {State} state @param {string|undefined} group */
     async act(action, tasks, state, group) {
-        const first = tasks[0];
-        if (!first || !mayWrite() || !actionsOf[state].includes(action)) return;
-        const texts = actionTexts[action];
-        const one = tasks.length === 1;
-        const name = one ? `${first.type || "task"} ${first.id}` : plural(tasks.length, "task");
-        const sure = await confirm({
-            title: `${texts.title} ${one ? "this task" : name}?`, text: one ? texts.explain : texts.explain.replace(/^It goes/, "Each goes").replace(/^It is/, "Each is"),
-            detail: h("p", { class: "mono named" }, data(one ? name : tasks.slice(0, 5).map((task) => task.id).join("\n") + (tasks.length > 5 ? `\nand ${tasks.length - 5} more` : ""))),
-            button: texts.title, danger: action === "delete",
+        const { table } = this;
+        await actOnTasks({ queue: this.queue, action, tasks, state, group }, {
+            leave: (ids) => {
+                this.busy = true;
+                for (const id of ids) table.leaving.add(id);
+                this.drawList();
+            },
+            stay: (ids) => {
+                this.busy = false;
+                for (const id of ids) table.leaving.delete(id);
+                for (const { id } of tasks) if (!ids.includes(id)) table.selection.delete(id);
+                this.drawBulkBar();
+                this.panel.reload();
+                void this.reload(true);
+            },
         });
-        if (!sure) return;
-        const table = this.table;
-        const ids = tasks.map((task) => task.id);
-        this.busy = true;
-        if (action !== "cancel" && table) {
-            for (const id of ids) table.leaving.add(id);
-            this.drawList();
-            table.draw();
-        }
-        /** @type {string[]} */
-        let failed = [];
-        try {
-            if (one) await api.act(this.queue, state, group, first.id, action);
-            else failed = await api.actOnAll(this.queue, state, group, ids, action);
-            if (failed.length > 0) fail(`${plural(failed.length, "task")} could not be ${action === "run" ? "run" : texts.done}`, new Error("they have left this state, or are being worked on"));
-            if (failed.length < ids.length) toast(one ? `Task ${texts.done}` : `${plural(ids.length - failed.length, "task")} ${texts.done}`);
-        } catch (error) {
-            failed = ids;
-            fail(`Could not ${action} ${name}`, error);
-        }
-        this.busy = false;
-        for (const id of failed) table?.leaving.delete(id);
-        for (const id of ids) if (!failed.includes(id)) table?.selection.delete(id);
-        this.drawBulkBar();
-        this.panel.reload();
-        await this.reload(true);
     }
 
     /** @param {TaskRow} task */
@@ -1388,12 +2001,15 @@ class QueuePage {
         }
     }
 
-    /** Shows a task that has just been made. @param {TaskDetail} task */
+    /**
+     * Shows a task that has just been made.
+     * @param {TaskDetail} task
+     */
     follow(task) {
         announce(`Enqueued as ${task.id}`);
         if (task.queue === this.queue) {
             this.openTask(task.id, true);
-            void this.reload(true);
+            if (!this.byError) void this.reload(true);
         }
         toast("Enqueued", task.queue === this.queue ? {} : { link: { title: "Show it", act: () => go(href(["queues", task.queue, "tasks", task.id])) } });
     }
@@ -1412,6 +2028,8 @@ class QueuePage {
         if (snapshot && await deleteQueue(snapshot)) go(href([]));
     }
 
+    // The open task
+
     /** @param {string} id @param {boolean} focus */
     openTask(id, focus) {
         const was = this.panel.id;
@@ -1421,131 +2039,75 @@ class QueuePage {
 
     /** @param {string} id @param {boolean} focus */
     openPanel(id, focus) {
-        this.split?.classList.add("open");
+        this.split.classList.add("open");
         this.panel.open(id, focus);
-        if (this.table) {
-            this.table.opened = id;
-            this.table.mark();
-        }
+        this.table.opened = id;
+        this.table.mark();
     }
 
     hidePanel() {
-        this.split?.classList.remove("open");
+        this.split.classList.remove("open");
         this.panel.close();
-        if (this.table) {
-            this.table.opened = "";
-            this.table.mark();
-        }
+        this.table.opened = "";
+        this.table.mark();
     }
 
     closeTask() {
-        const id = this.panel.id;
+        const { id } = this.panel;
         this.hidePanel();
         go(this.address(""), { silent: true, replace: true });
-        this.table?.focus(id);
+        this.table.focus(id);
     }
+}
 
-    /** @param {boolean} on */
-    showErrors(on) {
-        this.errors?.end();
-        this.errors = null;
-        this.byError = on;
-        if (!on) {
-            this.change({ filter: {}, page: 1 });
-            return;
-        }
-        this.source.stop();
-        this.hidePanel();
-        this.clearSelection();
-        this.errors = errorList(this.queue, this.view.state, (message) => {
-            this.change({ filter: { error: message }, page: 1 });
-            this.element?.querySelector("button.pill")?.scrollIntoView({ block: "nearest" });
-            document.getElementById("main")?.focus();
-        });
-        this.list?.replaceChildren(this.errors.element);
-        if (this.listFoot) fill(this.listFoot);
-        this.drawHead();
-        go(this.address(""), { silent: true, replace: here().query.get("by") === "error" });
-    }
+"""####.utf8)),
+(path: "js/pages/queuekeys.js", bytes: Array(####"""
+import { actionTexts } from "../format.js";
+import { mayWrite } from "../store.js";
+import { copy } from "../widgets/toast.js";
 
-    /** @param {string} text @param {string} name */
-    async copy(text, name) {
-        try {
-            await navigator.clipboard.writeText(text);
-            toast(`Copied the ${name}`);
-        } catch (error) {
-            fail(`Could not copy the ${name}`, new Error(`the browser does not allow it here: ${messageOf(error)}`));
-        }
-    }
+/** @typedef {import("../types.js").Action} Action */
 
-    /** @param {number} by */
-    turnState(by) {
-        const next = states[(states.indexOf(this.view.state) + by + states.length) % states.length];
-        if (next) go(href(["queues", this.queue], { state: next }));
-    }
-
-    /** @param {Action} action */
-    actByKey(action) {
-        if (!mayWrite() || this.byError) return;
-        if ((this.table?.selection.size ?? 0) > 0) void this.actOnSelection(action);
-        else if (this.panel.task && !this.table?.focused) void this.act(action, [this.panel.task], this.panel.task.state, this.panel.task.group);
-        else if (this.table?.current) void this.act(action, [this.table.current], this.view.state, this.view.group);
-        else if (this.panel.task) void this.act(action, [this.panel.task], this.panel.task.state, this.panel.task.group);
-    }
-
-    /** Escape: from the innermost to the outermost. */
-    back() {
-        if (this.panel.id !== "") this.closeTask();
-        else if ((this.table?.selection.size ?? 0) > 0) this.clearSelection();
-        else if (this.byError) this.showErrors(false);
-        else if (!isEmpty(this.view.filter)) this.change({ filter: {}, page: 1 });
-        else go(href([]));
-    }
-
-    bindKeys() {
-        const selectCurrent = () => {
-            const task = this.table?.current;
-            if (task && mayWrite()) this.table?.select(task.id, !this.table.selection.has(task.id));
-        };
-        const page = (/** @type {number} */ by) => {
-            const button = this.listFoot?.querySelector(`[data-name="${by > 0 ? "next" : "previous"}"]`);
-            if (button instanceof HTMLButtonElement && !button.disabled) button.click();
-        };
-        return bind([
-            { keys: "j", title: "Next task", group: "Move", act: () => (this.byError ? this.errors?.focus() : this.table?.move(1)) },
-            { keys: "k", title: "Previous task", group: "Move", act: () => this.table?.move(-1) },
-            { keys: "l", title: "Next state", group: "Move", act: () => this.turnState(1) },
-            { keys: "h", title: "Previous state", group: "Move", act: () => this.turnState(-1) },
-            { keys: "n", title: "Next page", group: "Move", act: () => page(1) },
-            { keys: "b", title: "Previous page", group: "Move", act: () => page(-1) },
-            { keys: "/", title: "Search", group: "Move", act: () => this.filter.focus() },
-            { keys: "v", title: "Errors by message", group: "Move", act: () => this.errorButton?.hidden || this.showErrors(!this.byError) },
-            { keys: "Escape", title: "Back", group: "Move", act: () => this.back() },
-            { keys: "Enter", title: "Open the task", group: "Tasks", act: () => this.table?.current && this.openTask(this.table.current.id, true) },
-            { keys: "y", title: "Copy the id", group: "Tasks", act: () => this.table?.current && void this.copy(this.table.current.id, "id") },
-            ...(mayWrite() ? [
-                { keys: "x", title: "Select", group: "Tasks", act: selectCurrent },
-                { keys: "X", title: "Select all on this page", group: "Tasks", act: () => this.table?.selectPage(!this.table.all.checked) },
-                { keys: "A", title: "All that match", group: "Tasks", act: () => this.selectMatching() },
-                ...(/** @type {Action[]} */ (["run", "archive", "delete", "cancel"])).map((action) => ({
-                    keys: actionTexts[action].key, title: `${actionTexts[action].title} what is selected`, group: "Tasks", act: () => this.actByKey(action),
-                })),
-                { keys: "e", title: "Edit the payload and enqueue again", group: "Tasks", act: () => (this.panel.task && !this.table?.focused ? this.panel.edit() : this.table?.current && void this.edit(this.table.current)) },
-                { keys: "N", title: "Enqueue a task", group: "Queue", act: () => this.enqueue() },
-                { keys: "P", title: "Pause or resume the queue", group: "Queue", act: () => void this.togglePaused() },
-            ] : []),
-        ]);
-    }
-
-    end() {
-        this.unsubscribe();
-        this.unsettle();
-        this.unbind();
-        this.source.stop();
-        this.errors?.end();
-        this.panel.end();
-        clearTimeout(this.timer);
-    }
+/**
+ * The keys of the page of a queue.
+ * @param {import("./queue.js").QueuePage} page @returns {import("../keys.js").Binding[]}
+ */
+export function queueKeys(page) {
+    const select = () => {
+        const task = page.table.current;
+        if (task) page.table.select(task.id, !page.table.selection.has(task.id));
+    };
+    const edit = () => {
+        const task = page.table.current;
+        if (page.panel.task && !page.table.focused) page.panel.edit();
+        else if (task) void page.edit(task);
+    };
+    const reading = [
+        { keys: "j", title: "Next task", group: "Move", act: () => page.step(1) },
+        { keys: "k", title: "Previous task", group: "Move", act: () => page.step(-1) },
+        { keys: "l", title: "Next state", group: "Move", act: () => page.turnState(1) },
+        { keys: "h", title: "Previous state", group: "Move", act: () => page.turnState(-1) },
+        { keys: "n", title: "Next page", group: "Move", act: () => page.foot.turn(1) },
+        { keys: "b", title: "Previous page", group: "Move", act: () => page.foot.turn(-1) },
+        { keys: "/", title: "Search", group: "Move", act: () => page.filter.focus() },
+        { keys: "v", title: "Errors by message", group: "Move", act: () => page.canGroup && page.showErrors(!page.byError) },
+        { keys: "Escape", title: "Back", group: "Move", act: () => page.back() },
+        { keys: "Enter", title: "Open the task", group: "Tasks", act: () => page.table.current && page.openTask(page.table.current.id, true) },
+        { keys: "y", title: "Copy the id", group: "Tasks", act: () => page.table.current && void copy(page.table.current.id, "id") },
+    ];
+    if (!mayWrite()) return reading;
+    return [
+        ...reading,
+        { keys: "x", title: "Select", group: "Tasks", act: select },
+        { keys: "X", title: "Select all on this page", group: "Tasks", act: () => page.table.selectPage(!page.table.all.checked) },
+        { keys: "A", title: "All that match", group: "Tasks", act: () => page.selectMatching() },
+        ...(/** @type {Action[]} */ (["run", "archive", "delete", "cancel"])).map((action) => ({
+            keys: actionTexts[action].key, title: `${actionTexts[action].title} what is selected`, group: "Tasks", act: () => page.actByKey(action),
+        })),
+        { keys: "e", title: "Edit the payload and enqueue again", group: "Tasks", act: edit },
+        { keys: "N", title: "Enqueue a task", group: "Queue", act: () => page.enqueue() },
+        { keys: "P", title: "Pause or resume the queue", group: "Queue", act: () => void page.togglePaused() },
+    ];
 }
 
 """####.utf8)),
@@ -1577,7 +2139,7 @@ export function open() {
     const bars = h("div", { class: "bars" });
     const filter = h("input", { type: "search", placeholder: "Filter queues", "aria-label": "Filter queues by name", spellcheck: "false", autocomplete: "off", oninput: () => draw() });
     const table = new Table("Queues", /** @type {import("../widgets/table.js").Column<Snapshot>[]} */ ([
-        { title: "State", className: "status", cell: (queue) => h("span", { class: queue.paused ? "status warning" : "status" }, icon(queue.paused ? "pause" : "resume"), queue.paused ? "paused" : "running"), sort: (queue) => Number(queue.paused) },
+        { title: "State", className: "status-cell", cell: (queue) => h("span", { class: queue.paused ? "status warning" : "status" }, icon(queue.paused ? "pause" : "resume"), queue.paused ? "paused" : "running"), sort: (queue) => Number(queue.paused) },
         { title: "Queue", className: "name", header: true, cell: (queue) => h("a", { href: href(["queues", queue.queue]) }, data(queue.queue)), update: () => {}, sort: (queue) => queue.queue },
         { title: "Size", className: "num", cell: (queue) => count(queue.size), sort: (queue) => queue.size },
         { title: "By state", className: "mix", cell: (queue) => stateBar(queue, queue.size) },
@@ -1669,7 +2231,7 @@ export function open() {
         const labels = [...sums.keys()];
         /** @type {import("../charts.js").Chart} */
         const next = {
-            title: "Succeeded and failed by day (UTC)", kind: "columns", labels, height: 150, format: compact,
+            title: "Succeeded and failed by day (UTC)", kind: "columns", labels, height: 150, untitled: true, format: compact,
             axis: (index) => (labels[index] ?? "").slice(5),
             series: [{ name: "succeeded", color: "ok", values: [...sums.values()].map((day) => day.succeeded) },
                 { name: "failed", color: "archived", values: [...sums.values()].map((day) => day.failed) }],
@@ -1678,7 +2240,7 @@ export function open() {
             graph.update(next);
         } else {
             graph = chart(next);
-            fill(history, h("div", { class: "card-head" }, h("h2", null, "Processed and failed"), days), graph.element);
+            fill(history, h("div", { class: "card-head" }, h("h2", null, "Succeeded and failed by day (UTC)"), days), graph.element);
         }
     }
 
@@ -1733,6 +2295,294 @@ export function open() {
 }
 
 """####.utf8)),
+(path: "js/pages/redis.js", bytes: Array(####"""
+import { api, messageOf } from "../api.js";
+import { data, fill, h } from "../dom.js";
+import { bytes, compact, count, duration } from "../format.js";
+import { bind } from "../keys.js";
+import { store } from "../store.js";
+import { empty } from "../widgets/table.js";
+
+/**
+ * The figures that come first, where the broker has them.
+ * @type {[string, string, (value: string) => string][]}
+ */
+const first = [
+    ["redis_version", "Version", (value) => value], ["sqlite_version", "SQLite", (value) => value], ["redis_mode", "Mode", (value) => value],
+    ["uptime_in_seconds", "Up", (value) => duration(Number(value))], ["connected_clients", "Clients", (value) => count(Number(value))],
+    ["used_memory", "Memory", (value) => bytes(Number(value))], ["used_memory_peak", "Peak", (value) => bytes(Number(value))],
+    ["maxmemory", "Limit", (value) => (Number(value) > 0 ? bytes(Number(value)) : "none")], ["maxmemory_policy", "When full", (value) => value],
+    ["mem_fragmentation_ratio", "Fragmentation", (value) => value], ["instantaneous_ops_per_sec", "Commands/s", (value) => compact(Number(value))],
+    ["aof_enabled", "Append-only file", (value) => (value === "1" ? "on" : "off")], ["rdb_last_bgsave_status", "Last snapshot", (value) => value],
+    ["role", "Role", (value) => value], ["connected_slaves", "Replicas", (value) => value], ["evicted_keys", "Evicted", (value) => count(Number(value))],
+];
+
+/** @returns {import("../main.js").Page} */
+export function open() {
+    const redis = store.session?.broker.kind === "redis";
+    const title = redis ? "Redis" : "Storage";
+    const address = h("p", { class: "dim" });
+    const facts = h("dl", { class: "strip" });
+    const warnings = h("div", { class: "warnings" });
+    const more = h("div", { class: "cards" });
+    const filter = h("input", { type: "search", placeholder: "Filter figures", "aria-label": "Filter figures by name", spellcheck: "false", oninput: () => draw() });
+    const element = h("div", { class: "page" }, h("header", { class: "page-head" }, h("h1", null, title), address), warnings, facts, h("div", { class: "tools" }, filter), more);
+    /** @type {import("../types.js").RedisInfo|null} */
+    let info = null;
+
+    function draw() {
+        if (!info) return;
+        const values = info.info ?? {};
+        fill(address, data(info.address), info.cluster ? " · cluster" : "");
+        fill(warnings, values.maxmemory_policy && values.maxmemory_policy !== "noeviction" && Number(values.maxmemory) > 0
+            && h("p", { class: "notice" }, `Redis may evict keys when it is full (${values.maxmemory_policy}): tasks would be lost. Set maxmemory-policy to noeviction.`));
+        fill(facts, first.filter(([key]) => values[key] !== undefined).map(([key, name, show]) => h("div", null, h("dt", null, name), h("dd", null, show(values[key] ?? "")))));
+        const words = filter.value.toLowerCase();
+        const sections = sectionsOf(info.raw_info, values).map(({ name, lines }) => ({ name, lines: lines.filter(([key, value]) => `${key} ${value}`.toLowerCase().includes(words)) })).filter(({ lines }) => lines.length > 0);
+        fill(more,
+            info.queue_locations && info.queue_locations.length > 0 && h("section", { class: "card" }, h("h2", null, "Where the queues are"), h("table", { class: "table small" },
+                h("thead", null, h("tr", null, h("th", { scope: "col" }, "Queue"), h("th", { scope: "col", class: "num" }, "Slot"), h("th", { scope: "col" }, "Nodes"))),
+                h("tbody", null, info.queue_locations.map((location) => h("tr", null, h("th", { scope: "row" }, data(location.queue)), h("td", { class: "num" }, String(location.keyslot)), h("td", null, data([location.nodes].flat().join(", ")))))))),
+            sections.map(({ name, lines }) => h("section", { class: "card info" }, h("h2", null, data(name)), h("dl", { class: "facts" }, lines.map(([key, value]) => [h("dt", null, data(key ?? "")), h("dd", { class: "mono" }, data(value ?? ""))]).flat()))),
+            sections.length === 0 && empty("No figure is called so"),
+            info.raw_cluster_nodes && h("section", { class: "card" }, h("h2", null, "Nodes"), h("pre", { class: "text", tabIndex: 0, role: "region", "aria-label": "Nodes" }, info.raw_cluster_nodes)));
+    }
+
+    async function read() {
+        try {
+            info = await api.redisInfo();
+            draw();
+        } catch (error) {
+            if (!info) fill(more, empty("The figures could not be read", h("p", { role: "alert" }, messageOf(error)), h("button", { type: "button", onclick: () => void read() }, "Read them again")));
+        }
+    }
+    void read();
+    const timer = setInterval(() => document.hidden || element.contains(getSelection()?.isCollapsed === false ? getSelection()?.anchorNode ?? null : null) || void read(), 10_000);
+    const unbind = bind([{ keys: "/", title: "Filter figures", group: "Move", act: () => filter.focus() }]);
+    return { title, element, end: () => { clearInterval(timer); unbind(); } };
+}
+
+/** @param {string} raw @param {Record<string, string>} values @returns {{name: string, lines: string[][]}[]} */
+function sectionsOf(raw, values) {
+    /** @type {{name: string, lines: string[][]}[]} */
+    const sections = [];
+    for (const line of (raw ?? "").split(/\r?\n/)) {
+        if (line.startsWith("#")) sections.push({ name: line.slice(1).trim(), lines: [] });
+        const at = line.indexOf(":");
+        if (at > 0 && !line.startsWith("#")) {
+            if (sections.length === 0) sections.push({ name: "Figures", lines: [] });
+            sections[sections.length - 1]?.lines.push([line.slice(0, at), line.slice(at + 1)]);
+        }
+    }
+    return sections.length > 0 ? sections : [{ name: "Figures", lines: Object.entries(values).map(([key, value]) => [key, String(value)]) }];
+}
+
+"""####.utf8)),
+(path: "js/pages/schedulers.js", bytes: Array(####"""
+import { api, messageOf } from "../api.js";
+import { data, fill, h } from "../dom.js";
+import { bind } from "../keys.js";
+import { href } from "../router.js";
+import { moment, parse } from "../times.js";
+import { openDialog } from "../widgets/dialog.js";
+import { code, empty, Table } from "../widgets/table.js";
+
+/** @typedef {import("../types.js").Entry} Entry */
+
+/** @returns {import("../main.js").Page} */
+export function open() {
+    const table = new Table("Entries of schedulers", /** @type {import("../widgets/table.js").Column<Entry>[]} */ ([
+        { title: "Schedule", className: "type mono", header: true, cell: (entry) => data(entry.spec) },
+        { title: "Type", className: "type", cell: (entry) => data(entry.task_type) },
+        { title: "Payload", className: "text payload", cell: (entry) => data(entry.task_payload, "mono") },
+        { title: "Options", className: "text", cell: (entry) => data([entry.options].flat().join(", ")) },
+        { title: "Next", className: "time", cell: (entry) => moment(entry.next_enqueue_at) },
+        { title: "Last", className: "time", cell: (entry) => moment(entry.prev_enqueue_at) },
+        { title: "History", quiet: true, className: "menu-cell wide", update: () => {}, cell: (entry) => h("button", { type: "button", "aria-label": `History of ${entry.task_type}, ${entry.spec}`, onclick: () => showHistory(entry) }, "History") },
+    ]), (entry) => entry.id, { className: "rows entries" });
+    const list = h("div", { class: "list" }, h("p", { class: "dim" }, "Reading…"));
+    const element = h("div", { class: "page" }, h("header", { class: "page-head" }, h("h1", null, "Schedulers")), list);
+
+    async function read() {
+        try {
+            const { entries } = await api.entries();
+            const next = (/** @type {Entry} */ entry) => parse(entry.next_enqueue_at)?.getTime() ?? Infinity;
+            table.show([...entries].sort((one, other) => next(one) - next(other)));
+            if (entries.length > 0) list.replaceChildren(table.element);
+            else fill(list, empty("No scheduler is running", h("p", null, "A scheduler enqueues tasks at the times of its entries. In Swift:"), code("try scheduler.register(\"0 6 * * *\", NightlyReport())\ntry await scheduler.run()")));
+        } catch (error) {
+            fill(list, empty("The entries could not be read", h("p", { role: "alert" }, messageOf(error)), h("button", { type: "button", onclick: () => void read() }, "Read them again")));
+        }
+    }
+    void read();
+    const timer = setInterval(() => document.hidden || void read(), 10_000);
+    const unbind = bind([
+        { keys: "j", title: "Next entry", group: "Move", act: () => step(list, 1) },
+        { keys: "k", title: "Previous entry", group: "Move", act: () => step(list, -1) },
+    ]);
+    return { title: "Schedulers", element, end: () => { clearInterval(timer); unbind(); } };
+}
+
+/** @param {HTMLElement} list @param {number} by */
+function step(list, by) {
+    const buttons = [...list.querySelectorAll("tbody button")];
+    const at = buttons.indexOf(/** @type {Element} */ (document.activeElement));
+    const next = buttons[at < 0 ? (by > 0 ? 0 : buttons.length - 1) : Math.max(0, Math.min(buttons.length - 1, at + by))];
+    if (next instanceof HTMLElement) next.focus();
+}
+
+/** @param {Entry} entry */
+async function showHistory(entry) {
+    const body = h("div", { class: "history" }, h("p", { class: "dim" }, "Reading…"));
+    openDialog("History", () => [h("p", null, data(entry.task_type, "name"), " at ", data(entry.spec, "mono")), body]);
+    try {
+        const { events } = await api.enqueueEvents(entry.id);
+        const queue = /queue\(?["“']?([^"”')]+)/i.exec([entry.options].flat().join(" "))?.[1] ?? "default";
+        fill(body, events.length === 0 ? empty("It has not enqueued anything yet") : h("table", { class: "table small" }, h("caption", { class: "sr" }, "Tasks that were enqueued"),
+            h("thead", null, h("tr", null, h("th", { scope: "col" }, "Enqueued"), h("th", { scope: "col" }, "Task"))),
+            h("tbody", null, events.map((event) => h("tr", null, h("td", null, moment(event.enqueued_at)),
+                h("td", null, h("a", { class: "mono", href: href(["queues", queue, "tasks", event.task_id]), onclick: () => document.querySelector("dialog")?.close() }, data(event.task_id))))))));
+    } catch (error) {
+        fill(body, h("p", { class: "error-text", role: "alert" }, messageOf(error)));
+    }
+}
+
+"""####.utf8)),
+(path: "js/pages/servers.js", bytes: Array(####"""
+import { data, fill, h, reconcile } from "../dom.js";
+import { plural } from "../format.js";
+import { href } from "../router.js";
+import { store, subscribe, update } from "../store.js";
+import { api } from "../api.js";
+import { moment } from "../times.js";
+import { bar } from "../charts.js";
+import { code, empty, Table } from "../widgets/table.js";
+import { fail } from "../widgets/toast.js";
+
+/** @typedef {import("../types.js").Server} Server @typedef {import("../types.js").Worker} Worker */
+
+/** @returns {import("../main.js").Page} */
+export function open() {
+    const list = h("div", { class: "cards" });
+    const nothing = h("div", { hidden: true });
+    const sum = h("p", { class: "dim" });
+    const element = h("div", { class: "page" }, h("header", { class: "page-head" }, h("h1", null, "Servers"), sum), list, nothing);
+    /** @type {WeakMap<HTMLElement, (server: Server) => void>} */
+    const updates = new WeakMap();
+
+    function draw() {
+        const servers = store.servers;
+        if (!servers) return;
+        const busy = servers.reduce((total, server) => total + server.active_workers.length, 0);
+        const text = servers.length === 0 ? "" : `${plural(servers.length, "server")}, ${busy} of ${servers.reduce((total, server) => total + server.concurrency, 0)} workers busy`;
+        if (sum.textContent !== text) sum.textContent = text;
+        nothing.hidden = servers.length > 0;
+        if (servers.length === 0 && nothing.children.length === 0) {
+            fill(nothing, empty("No server is running", h("p", null, "Tasks wait until a server takes them. In Swift:"),
+                code("try await AsynqServer(broker, handler: router, configuration: .init(queues: [\"default\": 1])).run()")));
+        }
+        const sorted = [...servers].sort((one, other) => one.host.localeCompare(other.host) || one.pid - other.pid);
+        reconcile(list, sorted, (server) => server.id, (server) => {
+            const card = makeCard(server);
+            updates.set(card.element, card.update);
+            return card.element;
+        }, (card, server) => updates.get(card)?.(server));
+    }
+    draw();
+    if (!store.servers) {
+        api.servers().then(({ servers }) => store.servers ?? update({ servers }), (error) => fail("Could not read the servers", error));
+    }
+    const end = subscribe(draw);
+    return { title: "Servers", element, end };
+}
+
+/** @param {Server} first */
+function makeCard(first) {
+    const head = h("div", { class: "card-head" });
+    const facts = h("dl", { class: "strip" });
+    const idle = h("p", { class: "dim" }, "No task is being worked on.");
+    const table = new Table(`Tasks that ${first.host}:${first.pid} works on`, /** @type {import("../widgets/table.js").Column<Worker>[]} */ ([
+        { title: "Task", className: "id", header: true, cell: (worker) => h("a", { class: "mono", href: href(["queues", worker.queue, "tasks", worker.task_id], { state: "active" }), title: worker.task_id }, data(worker.task_id)) },
+        { title: "Type", className: "type", cell: (worker) => data(worker.task_type) },
+        { title: "Queue", className: "type", cell: (worker) => h("a", { href: href(["queues", worker.queue], { state: "active" }) }, data(worker.queue)) },
+        { title: "Payload", className: "text payload", cell: (worker) => data(worker.task_payload, "mono") },
+        { title: "Started", className: "time", cell: (worker) => moment(worker.start_time) },
+    ]), (worker) => `${worker.queue} ${worker.task_id}`, { className: "rows workers" });
+    const element = h("section", { class: "card server" }, head, facts, table.element, idle);
+    let seen = "";
+
+    /** @param {Server} server */
+    function update(server) {
+        const text = JSON.stringify(server);
+        if (text === seen) return;
+        seen = text;
+        const busy = server.active_workers.length;
+        fill(head, h("h2", null, data(server.host), ":", String(server.pid)),
+            h("span", { class: server.status === "active" ? "status" : "status warning" }, server.status),
+            bar([{ name: "busy", value: busy, color: "active" }], Math.max(server.concurrency, busy), `${busy} of ${server.concurrency} workers busy`),
+            h("span", { class: "num" }, `${busy}/${server.concurrency}`));
+        const queues = Object.entries(server.queue_priorities ?? {}).sort((one, other) => other[1] - one[1]);
+        fill(facts,
+            h("div", null, h("dt", null, "Started"), h("dd", null, moment(server.start_time))),
+            h("div", null, h("dt", null, server.strict_priority_enabled ? "Queues, strictly by priority" : "Queues and their priority"),
+                h("dd", { class: "wrap" }, queues.map(([queue, priority], index) => [index > 0 ? ", " : null, h("a", { href: href(["queues", queue]) }, data(queue)), ` ${priority}`]).flat())),
+            h("div", null, h("dt", null, "Id"), h("dd", { class: "mono" }, data(server.id))));
+        table.show([...server.active_workers].sort((one, other) => one.start_time.localeCompare(other.start_time)));
+        table.element.hidden = busy === 0;
+        idle.hidden = busy > 0;
+    }
+    update(first);
+    return { element, update };
+}
+
+"""####.utf8)),
+(path: "js/pages/settings.js", bytes: Array(####"""
+import { h, newID } from "../dom.js";
+import { change, isZone, settings } from "../settings.js";
+import { field } from "../widgets/enqueue.js";
+import { moment } from "../times.js";
+
+/** @returns {import("../main.js").Page} */
+export function open() {
+    /** @param {string} name @param {[string, string][]} options @param {string} value @param {(value: string) => void} set */
+    const select = (name, options, value, set) => {
+        const control = h("select", { onchange: () => set(control.value) }, options.map(([key, title]) => h("option", { value: key, selected: key === value }, title)));
+        return field(name, control);
+    };
+    const zones = newID();
+    const known = /** @type {any} */ (Intl).supportedValuesOf?.("timeZone") ?? [];
+    const named = !["local", "UTC"].includes(settings.zone);
+    const zone = h("input", {
+        type: "text", list: zones, value: named ? settings.zone : "", placeholder: "Europe/Berlin", autocomplete: "off", spellcheck: "false",
+        onchange: () => {
+            const wrong = zone.value === "" || !isZone(zone.value);
+            zone.setAttribute("aria-invalid", String(wrong));
+            problem.hidden = !wrong;
+            if (!wrong) change({ zone: zone.value });
+        },
+    });
+    const problem = h("p", { class: "error-text", role: "alert", hidden: true }, "There is no such time zone.");
+    const zoneField = h("div", { hidden: !named }, field("Name of the time zone", zone), problem, h("datalist", { id: zones }, known.map((/** @type {string} */ value) => h("option", { value }))));
+    const shortcuts = h("input", { type: "checkbox", checked: settings.shortcuts, onchange: () => change({ shortcuts: shortcuts.checked }) });
+    const element = h("div", { class: "page" }, h("header", { class: "page-head" }, h("h1", null, "Settings")),
+        h("div", { class: "settings card" },
+            h("p", { class: "dim" }, "Kept in this browser."),
+            select("Theme", [["system", "as the system"], ["light", "light"], ["dark", "dark"]], settings.theme, (value) => change({ theme: /** @type {any} */ (value) })),
+            select("Times", [["relative", "how long ago"], ["absolute", "day and time"]], settings.times, (value) => change({ times: /** @type {any} */ (value) })),
+            select("Time zone", [["local", "this computer's"], ["UTC", "UTC"], ["named", "another one…"]], named ? "named" : settings.zone, (value) => {
+                zoneField.hidden = value !== "named";
+                if (value === "named") zone.focus();
+                else change({ zone: value });
+            }),
+            zoneField,
+            h("p", { class: "hint" }, "This page was opened ", moment(new Date().toISOString()), "."),
+            select("Read a list again, at most every", [["1", "second"], ["2", "2 seconds"], ["5", "5 seconds"], ["10", "10 seconds"], ["30", "30 seconds"], ["60", "minute"]], String(settings.refresh), (value) => change({ refresh: Number(value) })),
+            select("Rows of a list", [["20", "20"], ["50", "50"], ["100", "100"], ["200", "200"]], String(settings.pageSize), (value) => change({ pageSize: Number(value) })),
+            h("label", { class: "check" }, shortcuts, "Single keys are shortcuts (? lists them)")));
+    return { title: "Settings", element };
+}
+
+"""####.utf8)),
 (path: "js/router.js", bytes: Array(####"""
 const base = new URL(document.baseURI).pathname;
 
@@ -1759,11 +2609,14 @@ function decoded(part) {
     }
 }
 
-/** The address of a place. @param {string[]} parts @param {Record<string, string|number|undefined|null>} [query] */
+/**
+ * The address of a place.
+ * @param {string[]} parts @param {Record<string, string|number|undefined|null>} [query]
+ */
 export function href(parts, query = {}) {
     const search = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
-        if (value !== undefined && value !== null && value !== "") search.set(name, String(value));
+        if (value !== undefined && value !== null && (value !== "" || name === "error")) search.set(name, String(value));
     }
     const text = search.toString();
     return base + parts.map(encodeURIComponent).join("/") + (text && `?${text}`);
@@ -1880,7 +2733,7 @@ export function places() {
         { name: "servers", title: "Servers", icon: "servers", key: "s", parts: ["servers"] },
         { name: "schedulers", title: "Schedulers", icon: "schedulers", key: "c", parts: ["schedulers"] },
         { name: "redis", title: redis ? "Redis" : "Storage", icon: "broker", key: "r", parts: ["redis"] },
-        { name: "metrics", title: "Metrics", icon: "metrics", key: "m", parts: ["metrics"] },
+        { name: "metrics", title: "Metrics", icon: "metrics", key: "m", parts: ["charts"] },
         { name: "settings", title: "Settings", icon: "settings", key: "t", parts: ["settings"] },
     ];
     if (store.session?.role === "admin") list.push({ name: "audit", title: "Audit", icon: "audit", key: "a", parts: ["audit"] });
@@ -2022,7 +2875,10 @@ export const mayWrite = () => store.session !== null && !store.session.read_only
 /** @param {string} name */
 export const snapshotOf = (name) => store.queues?.find((queue) => queue.queue === name) ?? null;
 
-/** One changed queue, until the next snapshot says more. @param {Snapshot} snapshot */
+/**
+ * One changed queue, until the next snapshot says more.
+ * @param {Snapshot} snapshot
+ */
 export function updateQueue(snapshot) {
     const queues = store.queues ?? [];
     const known = queues.some((queue) => queue.queue === snapshot.queue);
@@ -2060,7 +2916,10 @@ function zone() {
     return settings.zone === "local" || !isZone(settings.zone) ? {} : { timeZone: settings.zone };
 }
 
-/** Day, time and zone. @param {Date} date */
+/**
+ * Day, time and zone.
+ * @param {Date} date
+ */
 export function absolute(date) {
     formatter ??= new Intl.DateTimeFormat("en-GB", {
         year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
@@ -2069,7 +2928,10 @@ export function absolute(date) {
     return formatter.format(date);
 }
 
-/** Hours and minutes; with the day where a chart is longer than a day. @param {number} seconds since 1970 @param {boolean} days */
+/**
+ * Hours and minutes; with the day where a chart is longer than a day.
+ * @param {number} seconds since 1970 @param {boolean} days
+ */
 export function clockTime(seconds, days) {
     if (days) {
         return new Intl.DateTimeFormat("en-GB", { month: "short", day: "numeric", ...zone() }).format(new Date(seconds * 1000));
@@ -2096,7 +2958,10 @@ export function relative(date, now) {
     return away === 0 ? "now" : seconds > 0 ? `in ${text}` : `${text} ago`;
 }
 
-/** A moment: how long ago, with day and time on hover. It goes on counting. @param {string|number|null|undefined} value */
+/**
+ * A moment: how long ago, with day and time on hover. It goes on counting.
+ * @param {string|number|null|undefined} value
+ */
 export function moment(value) {
     const date = parse(value);
     if (!date) return h("span", { class: "dim" }, "–");
@@ -2125,174 +2990,12 @@ setInterval(tick, 1000);
 document.addEventListener("visibilitychange", tick);
 
 """####.utf8)),
-(path: "js/types.js", bytes: Array(####"""
-/**
- * The shapes of the JSON API. Nothing but types: no browser loads this file.
- *
- * @typedef {"active"|"pending"|"aggregating"|"scheduled"|"retry"|"archived"|"completed"} State
- * @typedef {"run"|"archive"|"delete"|"cancel"} Action
- *
- * @typedef {object} Session
- * @property {string|null} user
- * @property {"admin"|"read_only"} role
- * @property {"none"|"password"} authentication
- * @property {boolean} read_only
- * @property {string} version
- * @property {{kind: "redis"|"sqlite"|"memory", address: string}} broker
- * @property {"prometheus"|"own"} metrics
- * @property {number} refresh_seconds
- * @property {string} csrf
- *
- * @typedef {object} Snapshot
- * @property {string} queue
- * @property {number} memory_usage_bytes
- * @property {number} size
- * @property {number} groups
- * @property {number} latency_msec
- * @property {string} display_latency
- * @property {number} active
- * @property {number} pending
- * @property {number} aggregating
- * @property {number} scheduled
- * @property {number} retry
- * @property {number} archived
- * @property {number} completed
- * @property {number} processed
- * @property {number} succeeded
- * @property {number} failed
- * @property {boolean} paused
- * @property {string} timestamp
- *
- * @typedef {{queue: string, processed: number, succeeded: number, failed: number, date: string}} Daily
- *
- * @typedef {object} TaskRow
- * @property {string} id
- * @property {string} type
- * @property {string} payload
- * @property {string} queue
- * @property {number} max_retry
- * @property {number} retried
- * @property {string} error_message
- * @property {string} [start_time]
- * @property {string} [deadline]
- * @property {boolean} [is_orphaned]
- * @property {string} [next_process_at]
- * @property {string} [last_failed_at]
- * @property {string} [completed_at]
- * @property {string} [result]
- * @property {number} [ttl_seconds]
- * @property {string} [group]
- *
- * @typedef {object} TaskDetail
- * @property {string} id
- * @property {string} queue
- * @property {string} type
- * @property {string} payload
- * @property {State} state
- * @property {number} max_retry
- * @property {number} retried
- * @property {string} error_message
- * @property {string} last_failed_at
- * @property {number} timeout_seconds
- * @property {string} deadline
- * @property {string} next_process_at
- * @property {string} completed_at
- * @property {string} result
- * @property {number} ttl_seconds
- * @property {Record<string, string>} [headers]
- * @property {string} [group]
- * @property {string} [payload_base64]
- * @property {string} [result_base64]
- * @property {string} [start_time]
- * @property {boolean} [is_orphaned]
- * @property {Action[]} [actions]
- *
- * @typedef {{group: string, size: number}} Group
- * @typedef {{tasks: TaskRow[], stats: Snapshot, groups?: Group[]}} TaskList
- * @typedef {{tasks: TaskRow[], scanned: number, total: number, cursor: string|null}} SearchPage
- *
- * @typedef {object} ErrorGroup
- * @property {string} message
- * @property {number} count
- * @property {string} last_failed_at
- * @property {string[]} task_types
- * @property {string[]} sample_task_ids
- * @typedef {{errors: ErrorGroup[], scanned: number, total: number, cursor: string|null}} ErrorPage
- *
- * What to look for; times are ages in seconds.
- * @typedef {object} Filter
- * @property {string} [id]
- * @property {string} [type]
- * @property {string} [text]
- * @property {string} [error]
- * @property {number} [older_than]
- * @property {number} [newer_than]
- *
- * @typedef {object} BulkJob
- * @property {string} id
- * @property {string} action
- * @property {string} queue
- * @property {State} state
- * @property {number} scanned
- * @property {number} total
- * @property {number} matched
- * @property {number} done
- * @property {number} failed
- * @property {boolean} finished
- * @property {boolean} stopped
- * @property {string|null} error
- *
- * @typedef {{task_id: string, queue: string, task_type: string, task_payload: string, start_time: string}} Worker
- *
- * @typedef {object} Server
- * @property {string} id
- * @property {string} host
- * @property {number} pid
- * @property {number} concurrency
- * @property {Record<string, number>} queue_priorities
- * @property {boolean} strict_priority_enabled
- * @property {string} start_time
- * @property {string} status
- * @property {Worker[]} active_workers
- *
- * @typedef {object} Entry
- * @property {string} id
- * @property {string} spec
- * @property {string} task_type
- * @property {string} task_payload
- * @property {string[]|string} options
- * @property {string} next_enqueue_at
- * @property {string} [prev_enqueue_at]
- *
- * @typedef {object} RedisInfo
- * @property {string} address
- * @property {Record<string, string>} info
- * @property {string} raw_info
- * @property {boolean} cluster
- * @property {string} [raw_cluster_nodes]
- * @property {{queue: string, keyslot: number, nodes: string[]}[]} [queue_locations]
- *
- * @typedef {{metric: Record<string, string>, values: [number, string][]}} MetricSeries
- * @typedef {{status: string, error?: string, data?: {resultType: string, result: MetricSeries[]}}} MetricAnswer
- *
- * @typedef {object} AuditEntry
- * @property {string} at
- * @property {string|null} who
- * @property {string} address
- * @property {string} action
- * @property {string|null} queue
- * @property {string|null} task_id
- * @property {number|null} count
- * @property {string} outcome
- */
-export {};
-
-"""####.utf8)),
 (path: "js/widgets/bulk.js", bytes: Array(####"""
 import { announce, data, fill, h } from "../dom.js";
 import { actionTexts, count, plural } from "../format.js";
 import { api, messageOf } from "../api.js";
 import { openDialog } from "./dialog.js";
+import { ofEach } from "./taskactions.js";
 import { fail, toast } from "./toast.js";
 
 /** @typedef {import("../types.js").Filter} Filter @typedef {import("../types.js").BulkJob} BulkJob */
@@ -2300,13 +3003,16 @@ import { fail, toast } from "./toast.js";
 /** @param {number} milliseconds */
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** What a filter says, in words. @param {Filter} filter */
+/**
+ * What a filter says, in words.
+ * @param {Filter} filter
+ */
 export function describe(filter) {
     const parts = [];
     if (filter.id) parts.push(`id contains “${filter.id}”`);
     if (filter.type) parts.push(`type “${filter.type}”`);
     if (filter.text) parts.push(`text “${filter.text}”`);
-    if (filter.error) parts.push(`error “${filter.error}”`);
+    if (filter.error !== undefined) parts.push(filter.error === "" ? "without an error" : `error “${filter.error}”`);
     if (filter.older_than) parts.push(`older than ${filter.older_than / 3600} h`);
     if (filter.newer_than) parts.push(`newer than ${filter.newer_than / 3600} h`);
     return parts.join(", ");
@@ -2400,7 +3106,7 @@ export function bulkDialog(job) {
             fill(foot, closeButton());
             foot.querySelector("button")?.focus();
         } else {
-            fill(body, h("p", { class: "big" }, h("b", null, count(state.matched)), state.matched === 1 ? " task matches." : " tasks match."), h("p", { class: "dim" }, texts.explain.replace(/^It goes/, "Each goes").replace(/^It is/, "Each is")));
+            fill(body, h("p", { class: "big" }, h("b", null, count(state.matched)), state.matched === 1 ? " task matches." : " tasks match."), h("p", { class: "dim" }, ofEach(texts.explain)));
             const yes = h("button", { type: "button", class: job.action === "delete" ? "danger" : "primary", onclick: () => void act(state.matched).catch(failed) }, `${texts.title} ${plural(state.matched, "task")}`);
             const no = h("button", { type: "button", onclick: close }, "Keep as it is");
             fill(foot, no, yes);
@@ -2433,6 +3139,42 @@ export function bulkDialog(job) {
         }
     }
     preview().catch(failed);
+}
+
+"""####.utf8)),
+(path: "js/widgets/bulkbar.js", bytes: Array(####"""
+import { fill, h, icon } from "../dom.js";
+import { actionsOf, actionTexts, count } from "../format.js";
+
+/**
+ * What can be done to the selected tasks.
+ * @param {{act: (action: import("../types.js").Action) => void, all: () => void, clear: () => void}} acts
+ */
+export function bulkBar(acts) {
+    const text = h("span", { role: "status" });
+    const element = h("div", { class: "bulk-bar", role: "group", "aria-label": "Actions on the selected tasks", hidden: true });
+    let shown = "";
+    return {
+        element,
+        /** @param {import("../types.js").State} state @param {number} selected */
+        show(state, selected) {
+            const focused = element.contains(document.activeElement);
+            element.hidden = selected === 0;
+            if (element.hidden) {
+                if (focused) document.getElementById("main")?.focus();
+                return;
+            }
+            if (shown !== state) {
+                shown = state;
+                fill(element, text, actionsOf[state].map((action) => h("button", {
+                    type: "button", class: action === "delete" ? "danger-text" : null, onclick: () => acts.act(action),
+                }, icon(action), actionTexts[action].title)),
+                    h("button", { type: "button", onclick: acts.all }, "All that match…"),
+                    h("button", { type: "button", class: "quiet", onclick: acts.clear }, "Clear"));
+            }
+            text.textContent = `${count(selected)} selected`;
+        },
+    };
 }
 
 """####.utf8)),
@@ -2554,7 +3296,10 @@ export function field(title, control, hint) {
     return h("div", { class: "field" }, label, control, note);
 }
 
-/** A text area for a payload, which says whether it is JSON. @param {string} text */
+/**
+ * A text area for a payload, which says whether it is JSON.
+ * @param {string} text
+ */
 function payloadArea(text) {
     const area = h("textarea", { rows: 12, spellcheck: "false", class: "mono", value: text, dir: "auto" });
     const note = h("p", { class: "hint", id: newID(), role: "status" });
@@ -2604,7 +3349,10 @@ function footer(form, button, send, close) {
     });
 }
 
-/** The payload of a task, changed, as a new task. @param {TaskDetail} task @param {(created: TaskDetail) => void} done */
+/**
+ * The payload of a task, changed, as a new task.
+ * @param {TaskDetail} task @param {(created: TaskDetail) => void} done
+ */
 export function editDialog(task, done) {
     const text = task.payload_base64 === undefined ? task.payload : decode(task.payload_base64);
     const pretty = text === null ? null : prettyJSON(text);
@@ -2627,7 +3375,10 @@ export function editDialog(task, done) {
     }, { wide: true });
 }
 
-/** JSON as densely as the original was. @param {string} text @param {string} original */
+/**
+ * JSON as densely as the original was.
+ * @param {string} text @param {string} original
+ */
 function compactJSON(text, original) {
     return /\n/.test(original) || prettyJSON(text) === null ? text : JSON.stringify(JSON.parse(text));
 }
@@ -2691,7 +3442,10 @@ import { empty, Table } from "./table.js";
 
 /** @typedef {import("../types.js").ErrorGroup} ErrorGroup @typedef {import("../types.js").State} State */
 
-/** The errors of the tasks of a state, by message. @param {string} queue @param {State} state @param {(message: string) => void} choose */
+/**
+ * The errors of the tasks of a state, by message.
+ * @param {string} queue @param {State} state @param {(message: string) => void} choose
+ */
 export function errorList(queue, state, choose) {
     /** @type {Map<string, ErrorGroup>} */
     const groups = new Map();
@@ -2710,7 +3464,6 @@ export function errorList(queue, state, choose) {
     const element = h("div", { class: "error-groups" }, table.element, nothing, h("div", { class: "list-foot" }, status, more));
     /** @type {string|null} */
     let cursor = null;
-    let scanned = 0;
     const control = new AbortController();
 
     async function read() {
@@ -2719,15 +3472,13 @@ export function errorList(queue, state, choose) {
         try {
             const page = await api.errors(queue, state, cursor, control.signal);
             cursor = page.cursor;
-            // Each answer says how far this scan has come, or how many it has read; the cursor tells the end.
-            scanned = page.scanned > scanned ? page.scanned : scanned + page.scanned;
             for (const group of page.errors) merge(group);
             table.show([...groups.values()].sort((one, other) => other.count - one.count));
             const none = groups.size === 0 && cursor === null;
             table.element.hidden = groups.size === 0;
             nothing.hidden = !none;
             if (none) fill(nothing, empty(`No task is ${state} in this queue`, h("p", null, "So there is no error to show.")));
-            status.textContent = none ? "" : `${groups.size === 1 ? "1 message" : `${count(groups.size)} messages`}; ${count(Math.min(scanned, page.total))} of ${count(page.total)} tasks read`;
+            status.textContent = none ? "" : `${groups.size === 1 ? "1 message" : `${count(groups.size)} messages`}; ${count(page.scanned)} of ${count(page.total)} tasks read`;
             more.hidden = cursor === null;
         } catch (error) {
             if (isAbort(error)) return;
@@ -2746,7 +3497,16 @@ export function errorList(queue, state, choose) {
         });
     }
     void read();
-    return { element, focus: () => table.body.querySelector("button")?.focus(), end: () => control.abort() };
+    return {
+        element,
+        end: () => control.abort(),
+        /** @param {number} by */
+        step(by) {
+            const buttons = [...table.body.querySelectorAll("button")];
+            const at = buttons.findIndex((button) => button === document.activeElement);
+            buttons[at < 0 ? 0 : Math.max(0, Math.min(buttons.length - 1, at + by))]?.focus();
+        },
+    };
 }
 
 """####.utf8)),
@@ -2758,15 +3518,19 @@ import { h, icon } from "../dom.js";
 const ages = [["", "any age"], ["newer:3600", "newer than 1 h"], ["newer:86400", "newer than 1 day"], ["newer:604800", "newer than 7 days"],
     ["older:3600", "older than 1 h"], ["older:86400", "older than 1 day"], ["older:604800", "older than 7 days"]];
 
-/** The bar in which tasks are looked for. @param {(filter: Filter) => void} search */
+/**
+ * The bar in which tasks are looked for.
+ * @param {(filter: Filter) => void} search
+ */
 export function filterBar(search) {
     const text = h("input", { type: "search", class: "grow", placeholder: "Payload, error or result contains…", "aria-label": "Text in payload, error or result", spellcheck: "false", autocomplete: "off" });
     const type = h("input", { type: "search", placeholder: "Type", "aria-label": "Type of the task", spellcheck: "false", autocomplete: "off" });
     const id = h("input", { type: "search", placeholder: "Id", "aria-label": "Id of the task", spellcheck: "false", autocomplete: "off" });
     const age = h("select", { "aria-label": "Age" }, ages.map(([value, title]) => h("option", { value }, title)));
-    const error = h("button", { type: "button", class: "pill", hidden: true, title: "Show tasks with other errors too", onclick: () => { exact = ""; submit(); } });
+    const error = h("button", { type: "button", class: "pill", hidden: true, title: "Show tasks with other errors too", onclick: () => { exact = null; submit(); } });
     const clear = h("button", { type: "button", hidden: true, onclick: () => { show({}); search({}); text.focus(); } }, "Clear");
-    let exact = "";
+    /** @type {string|null} */
+    let exact = null;
     const submit = () => search(read());
     const form = h("form", { class: "filter", role: "search", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); submit(); } },
         text, error, type, id, age, h("button", { type: "submit" }, icon("search"), "Search"), clear);
@@ -2779,23 +3543,26 @@ export function filterBar(search) {
         if (text.value.trim() !== "") filter.text = text.value.trim();
         if (type.value.trim() !== "") filter.type = type.value.trim();
         if (id.value.trim() !== "") filter.id = id.value.trim();
-        if (exact !== "") filter.error = exact;
-        const [kind, seconds] = age.value.split(":");
+        if (exact !== null) filter.error = exact;
+        const [kind, seconds] = age.hidden ? [] : age.value.split(":");
         if (kind === "newer") filter.newer_than = Number(seconds);
         if (kind === "older") filter.older_than = Number(seconds);
         return filter;
     }
 
-    /** @param {Filter} filter */
-    function show(filter) {
+    /**
+     * @param {Filter} filter @param {import("../types.js").State} [state] of the list; only what ended has an age
+     */
+    function show(filter, state) {
+        if (state) age.hidden = !["retry", "archived", "completed"].includes(state);
         text.value = filter.text ?? "";
         type.value = filter.type ?? "";
         id.value = filter.id ?? "";
-        exact = filter.error ?? "";
+        exact = filter.error ?? null;
         age.value = filter.newer_than ? `newer:${filter.newer_than}` : filter.older_than ? `older:${filter.older_than}` : "";
-        error.hidden = exact === "";
-        error.replaceChildren(icon("archived"), h("bdi", null, exact), icon("close"));
-        error.setAttribute("aria-label", `Error is “${exact}”: show tasks with other errors too`);
+        error.hidden = exact === null;
+        error.replaceChildren(icon("archived"), h("bdi", null, exact || "no error"), icon("close"));
+        error.setAttribute("aria-label", `Error is “${exact ?? ""}”: show tasks with other errors too`);
         clear.hidden = isEmpty(filter);
     }
     return { element: form, show, focus: () => { text.focus(); text.select(); } };
@@ -2808,15 +3575,133 @@ export const isEmpty = (filter) => Object.keys(filter).length === 0;
 export function filterOf(query) {
     /** @type {Filter} */
     const filter = {};
-    for (const name of /** @type {const} */ (["id", "type", "text", "error"])) {
+    for (const name of /** @type {const} */ (["id", "type", "text"])) {
         const value = query.get(name);
         if (value) filter[name] = value;
     }
+    const error = query.get("error");
+    if (error !== null) filter.error = error;
     for (const name of /** @type {const} */ (["older_than", "newer_than"])) {
         const value = Number(query.get(name));
         if (value > 0) filter[name] = value;
     }
     return filter;
+}
+
+"""####.utf8)),
+(path: "js/widgets/listfoot.js", bytes: Array(####"""
+import { fill, h } from "../dom.js";
+import { count, plural } from "../format.js";
+import { href } from "../router.js";
+import { change, settings } from "../settings.js";
+import { mayWrite } from "../store.js";
+import { describe } from "./bulk.js";
+import { isEmpty } from "./filterbar.js";
+import { code, empty } from "./table.js";
+
+/** @typedef {import("./tasksource.js").View} View @typedef {import("./tasksource.js").TaskSource} TaskSource */
+
+const sizes = [20, 50, 100, 200];
+
+/**
+ * What stands below a list: its pages, or how far a search has come.
+ * @param {{change: (changes: Partial<View>) => void, stop: () => void, goOn: () => void, all: () => void}} acts
+ */
+export function listFoot(acts) {
+    const element = h("div", { class: "list-foot" });
+    let shown = "";
+
+    /**
+     * Draws anew, and keeps the focus on the control of the same name.
+     * @param {(import("../dom.js").Child)[]} parts
+     */
+    function draw(parts) {
+        const focused = element.contains(document.activeElement) ? document.activeElement?.getAttribute("data-name") : null;
+        fill(element, parts);
+        if (!focused) return;
+        const again = element.querySelector(`[data-name="${focused}"]:not(:disabled)`) ?? element.querySelector("button:not(:disabled)");
+        if (again instanceof HTMLElement) again.focus();
+    }
+
+    return {
+        element,
+        clear() {
+            shown = "";
+            fill(element);
+        },
+        /** @param {TaskSource} source */
+        scan(source) {
+            shown = "";
+            const ended = source.cursor === null && !source.loading;
+            draw([
+                h("progress", { max: Math.max(1, source.total), value: ended ? Math.max(1, source.total) : source.scanned, "aria-label": "Searched" }),
+                h("span", { role: "status" }, source.progress),
+                source.loading ? h("button", { type: "button", "data-name": "scan", onclick: acts.stop }, "Stop")
+                    : source.cursor !== null && h("button", { type: "button", class: "primary", "data-name": "scan", onclick: acts.goOn }, "Go on"),
+                h("span", { class: "grow" }),
+                mayWrite() && !source.loading && (source.tasks.length > 0 || source.cursor !== null)
+                    && h("button", { type: "button", "data-name": "all", title: "Act on all that match (A)", onclick: acts.all }, "All that match…"),
+            ]);
+        },
+        /** @param {View} view @param {number} total */
+        pages(view, total) {
+            const { page, size } = view;
+            const pages = Math.max(1, Math.ceil(total / size));
+            const key = JSON.stringify([page, size, total]);
+            if (shown === key) return;
+            shown = key;
+            draw([
+                h("nav", { class: "pager", "aria-label": "Pages of tasks" },
+                    h("button", { type: "button", "data-name": "previous", disabled: page <= 1, title: "Previous page (b)", onclick: () => acts.change({ page: page - 1 }) }, "Previous"),
+                    h("span", null, `Page ${count(page)} of ${count(pages)}`),
+                    h("button", { type: "button", "data-name": "next", disabled: page >= pages, title: "Next page (n)", onclick: () => acts.change({ page: page + 1 }) }, "Next")),
+                h("span", { class: "dim" }, plural(total, "task")), h("span", { class: "grow" }),
+                h("label", null, "Rows ", h("select", {
+                    "data-name": "size",
+                    onchange: (/** @type {Event} */ event) => {
+                        change({ pageSize: Number(/** @type {HTMLSelectElement} */ (event.target).value) });
+                        acts.change({ size: settings.pageSize, page: 1 });
+                    },
+                }, sizes.map((value) => h("option", { value, selected: value === size }, String(value))))),
+            ]);
+        },
+        /** @param {number} by */
+        turn(by) {
+            const button = element.querySelector(`[data-name="${by > 0 ? "next" : "previous"}"]`);
+            if (button instanceof HTMLButtonElement && !button.disabled) button.click();
+        },
+    };
+}
+
+const nothing = {
+    active: "No server is working on a task of this queue now.", pending: "All that was enqueued has been taken up.",
+    aggregating: "No task waits for others of its group.", scheduled: "No task waits for its time.", retry: "No task waits for another attempt.",
+    archived: "No task has used up its attempts, and none was archived by hand.", completed: "Tasks stay here after success when they are enqueued with a retention.",
+};
+
+/**
+ * What stands in place of a list without tasks.
+ * @param {string} queue @param {View} view @param {TaskSource} source @param {boolean} vacant whether the queue holds no task at all @param {(changes: Partial<View>) => void} change
+ */
+export function emptyList(queue, view, source, vacant, change) {
+    if (!isEmpty(view.filter)) {
+        if (source.cursor !== null) return empty("Nothing found so far", h("p", null, "Go on with the search, below."));
+        return empty("No task matches", h("p", null, describe(view.filter)), h("button", { type: "button", onclick: () => change({ filter: {}, page: 1 }) }, "Clear the filter"));
+    }
+    if (view.page > 1) return empty("This page is empty", h("button", { type: "button", onclick: () => change({ page: 1 }) }, "Go to the first page"));
+    const command = `asynq task enqueue -t email:welcome -l '{"user":42}' --queue '${queue.replace(/'/g, "'\\''")}'`;
+    return empty(`No task is ${view.state}`, h("p", null, nothing[view.state]), view.state === "pending" && vacant ? code(command) : "");
+}
+
+/**
+ * What stands in place of a list that could not be read.
+ * @param {TaskSource} source @param {() => void} again
+ */
+export function troubleView(source, again) {
+    if (source.status === 404) {
+        return empty("There is no such queue", h("p", null, "It has been deleted, or no task has ever been put into it. ", h("a", { href: href([]) }, "Go to the queues")));
+    }
+    return empty("The tasks could not be read", h("p", { role: "alert" }, source.error ?? ""), h("button", { type: "button", onclick: again }, "Read them again"));
 }
 
 """####.utf8)),
@@ -2828,7 +3713,10 @@ import { h, icon } from "../dom.js";
 /** @type {(() => void)|null} */
 let closeOpen = null;
 
-/** A button that opens a menu below itself. @param {string} label @param {() => MenuItem[]} items read when it opens */
+/**
+ * A button that opens a menu below itself.
+ * @param {string} label @param {() => MenuItem[]} items read when it opens
+ */
 export function menuButton(label, items) {
     const button = h("button", {
         type: "button", class: "quiet square", "aria-label": label, title: label, "aria-haspopup": "menu", "aria-expanded": "false",
@@ -2901,7 +3789,10 @@ import { openDialog } from "./dialog.js";
 
 /** @typedef {{title: string, hint: string, act: () => void}} Choice */
 
-/** All that can be gone to or done from here. @returns {Choice[]} */
+/**
+ * All that can be gone to or done from here.
+ * @returns {Choice[]}
+ */
 function choices() {
     /** @type {Choice[]} */
     const list = [];
@@ -2921,7 +3812,10 @@ function choices() {
     return list;
 }
 
-/** How well words are found in a text; null when one of them is not. @param {string} text @param {string[]} words */
+/**
+ * How well words are found in a text; null when one of them is not.
+ * @param {string} text @param {string[]} words
+ */
 function score(text, words) {
     const lower = text.toLowerCase();
     let sum = lower.length / 100;
@@ -3003,7 +3897,10 @@ import { fail, toast } from "./toast.js";
 
 /** @typedef {import("../types.js").Snapshot} Snapshot */
 
-/** Shown as done at once, and undone when it fails. @param {Snapshot} queue @param {boolean} paused */
+/**
+ * Shown as done at once, and undone when it fails.
+ * @param {Snapshot} queue @param {boolean} paused
+ */
 export async function setPaused(queue, paused) {
     updateQueue({ ...queue, paused });
     try {
@@ -3034,6 +3931,138 @@ export async function deleteQueue(queue) {
 }
 
 """####.utf8)),
+(path: "js/widgets/queuehead.js", bytes: Array(####"""
+import { data, fill, h, icon } from "../dom.js";
+import { bytes, compact, count, percent, states } from "../format.js";
+import { go, href } from "../router.js";
+import { mayWrite, snapshotOf, store } from "../store.js";
+import { menuButton } from "./menu.js";
+
+/** @typedef {import("../types.js").State} State @typedef {import("../types.js").Snapshot} Snapshot */
+
+/**
+ * What stands above the tasks of a queue: where one is, the facts, and the states with their counts.
+ * @param {string} queue @param {{pause: () => void, enqueue: () => void, remove: () => void}} acts
+ */
+export function queueHead(queue, acts) {
+    const switcher = h("select", { class: "switcher", "aria-label": "Queue", onchange: () => go(href(["queues", switcher.value])) });
+    const pauseButton = h("button", { type: "button", onclick: acts.pause });
+    const facts = h("dl", { class: "strip" });
+    const chips = h("nav", { class: "chips", "aria-label": "States" }, states.map((state) =>
+        h("a", { href: href(["queues", queue], { state }), class: `chip ${state}`, "data-state": state }, icon(state, state), h("span", null, state), " ", h("b", null))));
+    const elements = [
+        h("h1", { class: "sr" }, "Queue ", data(queue)),
+        h("header", { class: "page-head" },
+            h("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, h("a", { href: href([]) }, "Queues"), h("span", { "aria-hidden": "true" }, "/"), switcher),
+            h("div", { class: "head-actions" }, mayWrite() && [
+                pauseButton,
+                h("button", { type: "button", title: "Enqueue a task (N)", onclick: acts.enqueue }, icon("add"), "Enqueue"),
+                menuButton("More on this queue", () => [{ title: "Delete the queue…", icon: "delete", danger: true, act: acts.remove }]),
+            ])),
+        facts, chips,
+    ];
+    let shownNames = "";
+    let shownFacts = "";
+
+    /** @param {State} current */
+    function draw(current) {
+        const snapshot = snapshotOf(queue);
+        const names = (store.queues ?? []).map((known) => known.queue);
+        if (!names.includes(queue)) names.unshift(queue);
+        if (JSON.stringify(names) !== shownNames) {
+            shownNames = JSON.stringify(names);
+            fill(switcher, names.map((name) => h("option", { value: name, selected: name === queue }, name)));
+        }
+        const known = snapshot ? factsOf(snapshot) : [];
+        if (JSON.stringify(known) !== shownFacts) {
+            shownFacts = JSON.stringify(known);
+            fill(facts, known.map(([name, value]) => h("div", { class: value === "paused" ? "warning" : null }, h("dt", null, name), h("dd", null, value))));
+        }
+        const paused = snapshot?.paused ?? false;
+        if (pauseButton.dataset.paused !== String(paused)) {
+            pauseButton.dataset.paused = String(paused);
+            pauseButton.title = `${paused ? "Resume" : "Pause"} the queue (P)`;
+            fill(pauseButton, icon(paused ? "resume" : "pause"), paused ? "Resume" : "Pause");
+        }
+        for (const chip of chips.children) {
+            const state = /** @type {State} */ (/** @type {HTMLElement} */ (chip).dataset.state);
+            const number = chip.querySelector("b");
+            const text = !snapshot ? "" : snapshot[state] < 100_000 ? count(snapshot[state]) : compact(snapshot[state]);
+            if (number && number.textContent !== text) number.textContent = text;
+            chip.classList.toggle("none", snapshot !== null && snapshot[state] === 0);
+            if (state !== current) {
+                chip.removeAttribute("aria-current");
+            } else if (!chip.hasAttribute("aria-current")) {
+                chip.setAttribute("aria-current", "true");
+                requestAnimationFrame(() => chip.scrollIntoView({ block: "nearest", inline: "nearest" }));
+            }
+        }
+    }
+    return { elements, draw };
+}
+
+/** @param {Snapshot} snapshot @returns {[string, string][]} */
+function factsOf(snapshot) {
+    return [
+        ["Status", snapshot.paused ? "paused" : "running"], ["Size", count(snapshot.size)], ["Memory", bytes(snapshot.memory_usage_bytes)],
+        ["Latency", snapshot.display_latency], ["Processed today", count(snapshot.processed)], ["Failed today", count(snapshot.failed)],
+        ["Error rate", percent(snapshot.failed, snapshot.processed)],
+    ];
+}
+
+"""####.utf8)),
+(path: "js/widgets/refresher.js", bytes: Array(####"""
+import { settings } from "../settings.js";
+
+/** Reads a list again when it may have changed: not too often, and not while somebody is at it. */
+export class Refresher {
+    /**
+     * @param {HTMLElement} list
+     * @param {{version: () => string, wanted: () => boolean, free: () => boolean, read: () => void}} hooks
+     * `version` changes when the list may have changed; `wanted`: whether this list follows changes at all; `free`: whether it may do so now
+     */
+    constructor(list, hooks) {
+        this.list = list;
+        this.hooks = hooks;
+        this.version = "";
+        this.begun = 0;
+        this.timer = 0;
+    }
+
+    /** The list is being read. */
+    reading() {
+        this.version = this.hooks.version();
+        this.begun = Date.now();
+    }
+
+    /** Something has changed somewhere. */
+    changed() {
+        if (this.timer !== 0 || !this.stale) return;
+        this.wait(Math.max(0, settings.refresh * 1000 - (Date.now() - this.begun)));
+    }
+
+    get stale() {
+        return this.hooks.wanted() && this.hooks.version() !== this.version;
+    }
+
+    /** @param {number} delay */
+    wait(delay) {
+        this.timer = window.setTimeout(() => {
+            this.timer = 0;
+            const selection = getSelection();
+            const selecting = selection !== null && !selection.isCollapsed && this.list.contains(selection.anchorNode);
+            if (!this.stale) return;
+            if (selecting || !this.hooks.free() || document.querySelector("[role=menu]")) this.wait(500);
+            else this.hooks.read();
+        }, delay);
+    }
+
+    end() {
+        clearTimeout(this.timer);
+    }
+}
+
+"""####.utf8)),
 (path: "js/widgets/states.js", bytes: Array(####"""
 import { h, icon } from "../dom.js";
 import { count, states } from "../format.js";
@@ -3041,10 +4070,16 @@ import { bar } from "../charts.js";
 
 /** @typedef {import("../types.js").State} State */
 
-/** A state: always the same colour and the same sign. @param {State} state */
+/**
+ * A state: always the same colour and the same sign.
+ * @param {State} state
+ */
 export const stateTag = (state) => h("span", { class: `state ${state}` }, icon(state), state);
 
-/** The sizes of a queue by state. @param {import("../types.js").Snapshot} queue @param {number} whole */
+/**
+ * The sizes of a queue by state.
+ * @param {import("../types.js").Snapshot} queue @param {number} whole
+ */
 export function stateBar(queue, whole) {
     const parts = states.map((state) => ({ name: state, value: queue[state], color: state }));
     const words = parts.filter((part) => part.value > 0).map((part) => `${count(part.value)} ${part.name}`).join(", ");
@@ -3159,18 +4194,27 @@ export class Table {
         });
     }
 
-    /** What a row shows now. @param {Element} row @returns {T} */
+    /**
+     * What a row shows now.
+     * @param {Element} row @returns {T}
+     */
     itemOf(row) {
         return /** @type {any} */ (row).item;
     }
 }
 
-/** What stands where there is nothing to show. @param {string} title @param {...(Node|string)} what to do next */
+/**
+ * What stands where there is nothing to show.
+ * @param {string} title @param {...(Node|string)} what to do next
+ */
 export function empty(title, ...what) {
     return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), ...what);
 }
 
-/** A line of code with a button that copies it. @param {string} text */
+/**
+ * A line of code with a button that copies it.
+ * @param {string} text
+ */
 export function code(text) {
     const button = h("button", {
         type: "button", class: "quiet square", "aria-label": "Copy", title: "Copy",
@@ -3178,6 +4222,63 @@ export function code(text) {
     }, icon("copy"));
     const block = h("code", null, text);
     return h("pre", { class: "code" }, block, button);
+}
+
+"""####.utf8)),
+(path: "js/widgets/taskactions.js", bytes: Array(####"""
+import { api } from "../api.js";
+import { data, h } from "../dom.js";
+import { actionsOf, actionTexts, plural } from "../format.js";
+import { mayWrite } from "../store.js";
+import { confirm } from "./dialog.js";
+import { fail, toast } from "./toast.js";
+
+/** @typedef {import("../types.js").TaskRow} TaskRow @typedef {import("../types.js").TaskDetail} TaskDetail */
+
+/**
+ * How an explanation of one task reads for several.
+ * @param {string} text
+ */
+export const ofEach = (text) => text.replace(/^It goes/, "Each goes").replace(/^It is/, "Each is");
+
+/**
+ * What may be done: the server says it of a task in full.
+ * @param {TaskRow|TaskDetail} task @param {import("../types.js").State} state
+ */
+const allowed = (task, state) => ("actions" in task && task.actions) || actionsOf[state];
+
+/**
+ * Asks, shows it as done, does it, and puts back what could not be done.
+ * @param {{queue: string, action: import("../types.js").Action, tasks: (TaskRow|TaskDetail)[], state: import("../types.js").State, group: string|undefined}} job
+ * @param {{leave: (ids: string[]) => void, stay: (ids: string[]) => void}} list `leave` before it is known whether it can be done; `stay`, in the end, with those that are still there
+ */
+export async function actOnTasks(job, list) {
+    const { queue, action, tasks, state, group } = job;
+    const first = tasks[0];
+    if (!first || !mayWrite() || !allowed(first, state).includes(action)) return;
+    const texts = actionTexts[action];
+    const one = tasks.length === 1;
+    const ids = tasks.map((task) => task.id);
+    const name = one ? `${first.type || "task"} ${first.id}` : plural(tasks.length, "task");
+    const named = one ? name : ids.slice(0, 5).join("\n") + (ids.length > 5 ? `\nand ${ids.length - 5} more` : "");
+    const sure = await confirm({
+        title: `${texts.title} ${one ? "this task" : name}?`, text: one ? texts.explain : ofEach(texts.explain),
+        detail: h("p", { class: "mono named" }, data(named)), button: texts.title, danger: action === "delete",
+    });
+    if (!sure) return;
+    if (action !== "cancel") list.leave(ids);
+    /** @type {string[]} */
+    let failed = [];
+    try {
+        if (one) await api.act(queue, state, group, first.id, action);
+        else failed = await api.actOnAll(queue, state, group, ids, action);
+        if (failed.length > 0) fail(`${plural(failed.length, "task")} could not be ${action === "run" ? "run" : texts.done}`, new Error("they have left this state, or are being worked on"));
+        if (failed.length < ids.length) toast(one ? `Task ${texts.done}` : `${plural(ids.length - failed.length, "task")} ${texts.done}`);
+    } catch (error) {
+        failed = ids;
+        fail(`Could not ${action} ${name}`, error);
+    }
+    list.stay(action === "cancel" ? ids : failed);
 }
 
 """####.utf8)),
@@ -3331,7 +4432,7 @@ const fact = (name, value) => (value === null || value === "" ? [] : [h("dt", nu
 /** @param {string} title @param {string} text @param {string|undefined} base64 */
 function block(title, text, base64) {
     const exact = base64 === undefined ? text : decode(base64);
-    const size = base64 === undefined ? null : Math.max(0, (base64.length * 3) / 4 - (base64.match(/=+$/)?.[0].length ?? 0));
+    const size = base64 === undefined ? null : Math.max(0, (base64.length * 3) / 4 - (base64.match(/=+$/)?.[0]?.length ?? 0));
     const pretty = exact === null ? null : prettyJSON(exact);
     return h("section", { class: "block" },
         h("h3", null, title, h("span", { class: "dim" }, ` ${pretty !== null ? "JSON" : exact === null ? "bytes that are not text" : "text"}${size === null ? "" : `, ${bytes(size)}`}`)),
@@ -3413,6 +4514,10 @@ export class TaskSource {
         this.loading = false;
     }
 
+    end() {
+        this.stop();
+    }
+
     /** @param {View} view @param {boolean} [quiet] what is shown stays until the new is there */
     async load(view, quiet) {
         if (!isEmpty(view.filter)) {
@@ -3431,7 +4536,10 @@ export class TaskSource {
         });
     }
 
-    /** Scans on, until a page more is found, the end is reached, or this has gone on for some time. @param {View} view */
+    /**
+     * Scans on, until a page more is found, the end is reached, or this has gone on for some time.
+     * @param {View} view
+     */
     async goOn(view) {
         const wanted = this.tasks.length + view.size;
         const begun = performance.now();
@@ -3440,8 +4548,7 @@ export class TaskSource {
                 const answer = await api.search(this.queue, view.state, view.group, view.filter, this.cursor, Math.max(1, wanted - this.tasks.length), signal);
                 const known = new Set(this.tasks.map((task) => task.id));
                 this.tasks.push(...answer.tasks.filter((task) => !known.has(task.id)));
-                // `scanned` counts from the beginning of the state, or only this answer's: it never goes back.
-                this.scanned = answer.scanned > this.scanned ? answer.scanned : this.scanned + answer.scanned;
+                this.scanned = answer.scanned;
                 this.total = answer.total;
                 this.cursor = answer.cursor;
                 if (this.cursor === null || this.tasks.length >= wanted || performance.now() - begun > 4000) return () => {};
@@ -3489,6 +4596,7 @@ import { mayWrite } from "../store.js";
 import { moment } from "../times.js";
 import { menuButton } from "./menu.js";
 import { Table } from "./table.js";
+import { copy } from "./toast.js";
 
 /** @typedef {import("../types.js").TaskRow} TaskRow @typedef {import("../types.js").State} State @typedef {import("../types.js").Action} Action */
 /** @typedef {import("./table.js").Column<TaskRow>} TaskColumn */
@@ -3498,7 +4606,6 @@ import { Table } from "./table.js";
  * @property {(id: string, focus: boolean) => void} open
  * @property {(action: Action, tasks: TaskRow[]) => void} act
  * @property {(task: TaskRow) => void} edit
- * @property {(text: string, name: string) => void} copy
  * @property {() => void} selected after each change of the selection
  */
 
@@ -3535,9 +4642,15 @@ export class TaskTable {
     constructor(state, queue, hooks) {
         this.state = state;
         this.hooks = hooks;
-        /** Ids that are selected, also those on other pages. @type {Set<string>} */
+        /**
+         * Ids that are selected, also those on other pages.
+         * @type {Set<string>}
+         */
         this.selection = new Set();
-        /** Ids that an action is about to take away. @type {Set<string>} */
+        /**
+         * Ids that an action is about to take away.
+         * @type {Set<string>}
+         */
         this.leaving = new Set();
         /** @type {TaskRow[]} */
         this.items = [];
@@ -3595,7 +4708,7 @@ export class TaskTable {
     /** @param {TaskRow} task @returns {import("./menu.js").MenuItem[]} */
     menu(task) {
         const items = [{ title: "Open", icon: "more", key: "↵", act: () => this.hooks.open(task.id, true) }];
-        items.push({ title: "Copy the id", icon: "copy", key: "y", act: () => this.hooks.copy(task.id, "id") });
+        items.push({ title: "Copy the id", icon: "copy", key: "y", act: () => void copy(task.id, "id") });
         if (!mayWrite()) return items;
         for (const action of actionsOf[this.state]) {
             items.push({ title: actionTexts[action].title, icon: action, key: actionTexts[action].key, act: () => this.hooks.act(action, [task]), ...(action === "delete" ? { danger: true } : {}) });
@@ -3671,7 +4784,10 @@ export class TaskTable {
         return this.rows.find((row) => row.contains(document.activeElement)) ?? null;
     }
 
-    /** The task that keys act on: the one with the focus, else the one in the panel. @returns {TaskRow|null} */
+    /**
+     * The task that keys act on: the one with the focus, else the one in the panel.
+     * @returns {TaskRow|null}
+     */
     get current() {
         const row = this.focused ?? this.rows.find((row) => this.table.itemOf(row).id === this.opened);
         return row ? this.table.itemOf(row) : null;
@@ -3726,10 +4842,23 @@ export function toast(text, options = {}) {
     }
 }
 
-/** What could not be done, why, and what to do. @param {string} what @param {unknown} error */
+/**
+ * What could not be done, why, and what to do.
+ * @param {string} what @param {unknown} error
+ */
 export function fail(what, error) {
     const message = error instanceof Error ? error.message : String(error);
     toast(`${what}: ${message}${/[.!?]$/.test(message) ? "" : "."}`, { error: true });
+}
+
+/** @param {string} text @param {string} name */
+export async function copy(text, name) {
+    try {
+        await navigator.clipboard.writeText(text);
+        toast(`Copied the ${name}`);
+    } catch {
+        fail(`Could not copy the ${name}`, new Error("the browser does not allow it on this page"));
+    }
 }
 
 """####.utf8)),
