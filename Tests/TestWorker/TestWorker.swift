@@ -9,7 +9,8 @@ import Logging
 ///     TestWorker URI QUEUE CONCURRENCY SHUTDOWN-MILLISECONDS
 ///
 /// is a worker. Tasks of type `hang` run until they are cancelled, those of type `stubborn` until the process ends, one
-/// of type `trap` ends the process, all others end at once. Prints a line for what happens: `ready`, `start ID`, `end ID`, `cancelled ID`, `closed`.
+/// of type `trap` ends the process; those whose type begins with `email:` fail unless there is an @ in their payload; all
+/// others end at once. Prints a line for what happens: `ready`, `start ID`, `end ID`, `cancelled ID`, `closed`.
 ///
 ///     TestWorker produce URI QUEUE CALLERS COUNT
 ///
@@ -77,6 +78,8 @@ struct TestWorker {
                     fatalError("a handler that traps")
                 case "stubborn":
                     await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
+                case let type where type.hasPrefix("email:") && task.payload?.contains(UInt8(ascii: "@")) != true:
+                    throw Rejection()
                 default: break
                 }
                 say("end \(context.taskID)")
@@ -122,6 +125,10 @@ struct TestWorker {
         } catch {
             say("failed \(error)")
         }
+    }
+
+    private struct Rejection: Error, CustomStringConvertible {
+        let description = "550 5.1.3 the address has no @"
     }
 
     /// A line at once, also into a pipe.

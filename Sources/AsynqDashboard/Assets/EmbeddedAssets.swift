@@ -72,7 +72,7 @@ button.danger:hover { filter: brightness(1.1); }
 .danger-text { color: var(--danger); }
 button.quiet { border-color: transparent; background: transparent; }
 button.quiet:hover { background: var(--hover); }
-button.square { width: 26px; min-height: 24px; padding: 0; }
+button.square { width: 26px; flex: none; min-height: 24px; padding: 0; }
 button.link { border: 0; padding: 0; min-height: 24px; background: none; color: var(--accent); display: inline; text-align: start; }
 button.link:hover { text-decoration: underline; }
 input::placeholder, textarea::placeholder { color: var(--dim); opacity: 1; }
@@ -1184,6 +1184,8 @@ document.addEventListener("keydown", (event) => {
         event.preventDefault();
         return;
     }
+    // What a key does to a control by itself, it goes on doing.
+    if ((name === "Enter" || name === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input")) return;
     const special = name.startsWith("Ctrl-") || name === "Escape";
     if (typing && !special) return;
     if (!settings.shortcuts && !special && name.length === 1) return;
@@ -1584,8 +1586,8 @@ export function open(place) {
     function draw() {
         if (!answers) return;
         const last = new Map();
-        for (const series of answers.queue_size?.data?.result ?? []) last.set(series.metric.queue ?? "", number(series.values[series.values.length - 1]?.[1]) ?? 0);
-        for (const answer of Object.values(answers)) for (const series of answer.data?.result ?? []) if (!last.has(series.metric.queue ?? "")) last.set(series.metric.queue ?? "", 0);
+        for (const series of answers.queue_size?.data?.result ?? []) if (series.values.length > 0) last.set(series.metric.queue ?? "", number(series.values[series.values.length - 1]?.[1]) ?? 0);
+        for (const answer of Object.values(answers)) for (const series of answer.data?.result ?? []) if (series.values.length > 0 && !last.has(series.metric.queue ?? "")) last.set(series.metric.queue ?? "", 0);
         const largest = [...last].sort((one, other) => other[1] - one[1]).map(([queue]) => queue);
         // The colours go by name, so that a queue keeps its own when another one grows.
         const order = largest.slice(0, most).sort();
@@ -1626,7 +1628,7 @@ export function open(place) {
     picker.addEventListener("toggle", () => picker.open && drawPicker());
     drawPicker();
     void read();
-    const timer = setInterval(() => document.hidden || store.live === "paused" || grid.contains(document.activeElement) || void read(), 10_000);
+    const timer = setInterval(() => document.hidden || store.live === "paused" || void read(), 10_000);
     const unsettle = onSettings(draw);
     return {
         title: "Metrics", element, move: () => here().parts[0] === "charts",

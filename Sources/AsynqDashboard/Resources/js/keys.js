@@ -48,6 +48,8 @@ document.addEventListener("keydown", (event) => {
         event.preventDefault();
         return;
     }
+    // What a key does to a control by itself, it goes on doing.
+    if ((name === "Enter" || name === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input")) return;
     const special = name.startsWith("Ctrl-") || name === "Escape";
     if (typing && !special) return;
     if (!settings.shortcuts && !special && name.length === 1) return;

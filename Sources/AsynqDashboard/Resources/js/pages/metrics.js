@@ -78,8 +78,8 @@ export function open(place) {
     function draw() {
         if (!answers) return;
         const last = new Map();
-        for (const series of answers.queue_size?.data?.result ?? []) last.set(series.metric.queue ?? "", number(series.values[series.values.length - 1]?.[1]) ?? 0);
-        for (const answer of Object.values(answers)) for (const series of answer.data?.result ?? []) if (!last.has(series.metric.queue ?? "")) last.set(series.metric.queue ?? "", 0);
+        for (const series of answers.queue_size?.data?.result ?? []) if (series.values.length > 0) last.set(series.metric.queue ?? "", number(series.values[series.values.length - 1]?.[1]) ?? 0);
+        for (const answer of Object.values(answers)) for (const series of answer.data?.result ?? []) if (series.values.length > 0 && !last.has(series.metric.queue ?? "")) last.set(series.metric.queue ?? "", 0);
         const largest = [...last].sort((one, other) => other[1] - one[1]).map(([queue]) => queue);
         // The colours go by name, so that a queue keeps its own when another one grows.
         const order = largest.slice(0, most).sort();
@@ -120,7 +120,7 @@ export function open(place) {
     picker.addEventListener("toggle", () => picker.open && drawPicker());
     drawPicker();
     void read();
-    const timer = setInterval(() => document.hidden || store.live === "paused" || grid.contains(document.activeElement) || void read(), 10_000);
+    const timer = setInterval(() => document.hidden || store.live === "paused" || void read(), 10_000);
     const unsettle = onSettings(draw);
     return {
         title: "Metrics", element, move: () => here().parts[0] === "charts",
