@@ -89,13 +89,28 @@ struct RequestHandler: Sendable {
         guard let asset = file ?? engine.assets.page(root: root) else { throw APIError.notFound }
         var headers: HTTPFields = [
             .contentType: asset.contentType, .eTag: asset.etag, .cacheControl: "no-cache",
-            .contentSecurityPolicy: Response.contentSecurityPolicy,
+            .contentSecurityPolicy: Response.contentSecurityPolicy, .vary: "accept-encoding",
         ]
         if request.headers[.ifNoneMatch]?.contains(asset.etag) == true {
             headers[.contentType] = nil
             return Response(status: .notModified, headers: headers)
         }
-        return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: asset.bytes)))
+        var bytes = asset.bytes
+        if acceptsGzip(request), let gzipped = asset.gzipped {
+            bytes = gzipped
+            headers[.contentEncoding] = "gzip"
+            // The same content in other bytes.
+            headers[.eTag] = "W/" + asset.etag
+        }
+        return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
+    private func acceptsGzip(_ request: Request) -> Bool {
+        let wishes = request.headers[.acceptEncoding]?.lowercased().split(separator: ",") ?? []
+        return wishes.contains { wish in
+            let parts = wish.filter { $0 != " " }.split(separator: ";")
+            return parts.first == "gzip" && !parts.dropFirst().contains { $0 == "q=0" || $0 == "q=0.0" }
+        }
     }
 
     // MARK: API

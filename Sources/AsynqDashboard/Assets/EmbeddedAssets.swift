@@ -149,9 +149,9 @@ kbd { font: 11px/1 var(--mono); border: 1px solid var(--line); border-radius: 4p
 .bar-list li { display: grid; grid-template-columns: minmax(60px, 150px) minmax(0, 1fr) 48px; gap: 10px; align-items: center; }
 .bar-name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .queues .status-cell { width: 92px; }
-.queues .name { width: 22%; }
-.queues .mix { width: 18%; }
-.queues .num { width: 9%; }
+.queues .name { width: 18%; }
+.queues .mix { width: 14%; }
+.queues .num { width: 10.5%; }
 .tools > input[type="search"] { width: 220px; }
 
 .queue-page { height: 100%; gap: 7px; }
@@ -178,8 +178,7 @@ kbd { font: 11px/1 var(--mono); border: 1px solid var(--line); border-radius: 4p
 .bulk-bar > span { margin-right: 6px; font-weight: 600; }
 .tasks .payload { width: auto; }
 .tasks .failure { width: 28%; }
-.split.open .tasks .failure { width: 34%; }
-.split.open .tasks .id { width: 92px; }
+.split.open .tasks .failure { width: 30%; }
 .errors .text { width: auto; }
 .errors .link { overflow: hidden; text-overflow: ellipsis; max-width: 100%; white-space: nowrap; color: var(--danger); }
 .errors .num { width: 90px; }
@@ -220,6 +219,9 @@ pre.text { background: var(--sunken); border: 1px solid var(--line); border-radi
 .audit .type { width: 12%; }
 .audit .num { width: 66px; }
 
+@media (max-width: 1500px) {
+    .split.open .tasks .time { display: none; }
+}
 @media (max-width: 1000px) {
     .pair { grid-template-columns: minmax(0, 1fr); }
     .split.open { grid-template-columns: minmax(0, 1fr); }
@@ -256,6 +258,7 @@ pre.text { background: var(--sunken); border: 1px solid var(--line); border-radi
     .queues td.menu-cell { position: absolute; right: 0; top: 3px; }
     .queues th.name { order: -1; flex: 1 1 60%; }
     .queues td.mix { flex: 1 1 100%; }
+    .table.rows.audit td.type { flex: none; }
     .settings .field { grid-template-columns: minmax(0, 1fr); }
 }
 @media (min-width: 2200px) { body { font-size: 14px; grid-template-columns: 210px minmax(0, 1fr); } .table thead th, .strip dt { font-size: 12px; } }
@@ -1132,6 +1135,12 @@ export function decode(base64) {
     }
 }
 
+/**
+ * An id for a narrow column: of a UUID its end, for ids of one time begin alike.
+ * @param {string} id
+ */
+export const shortID = (id) => (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? `…${id.slice(-12)}` : id);
+
 """####.utf8)),
 (path: "js/keys.js", bytes: Array(####"""
 import { settings } from "./settings.js";
@@ -1406,7 +1415,7 @@ startRouter(show);
 (path: "js/pages/audit.js", bytes: Array(####"""
 import { api, messageOf } from "../api.js";
 import { data, fill, h } from "../dom.js";
-import { count } from "../format.js";
+import { count, shortID } from "../format.js";
 import { bind } from "../keys.js";
 import { href } from "../router.js";
 import { moment } from "../times.js";
@@ -1422,7 +1431,7 @@ export function open() {
         { title: "From", className: "type", cell: (entry) => data(entry.address) },
         { title: "Action", className: "type", header: true, cell: (entry) => data(entry.action.replace(/_/g, " ")) },
         { title: "Queue", className: "type", cell: (entry) => (entry.queue ? h("a", { href: href(["queues", entry.queue]) }, data(entry.queue)) : "–") },
-        { title: "Task", className: "id", cell: (entry) => (entry.task_id && entry.queue ? h("a", { class: "mono", title: entry.task_id, href: href(["queues", entry.queue, "tasks", entry.task_id]) }, data(entry.task_id)) : "–") },
+        { title: "Task", className: "id", cell: (entry) => (entry.task_id && entry.queue ? h("a", { class: "mono", title: entry.task_id, href: href(["queues", entry.queue, "tasks", entry.task_id]) }, data(shortID(entry.task_id))) : "–") },
         { title: "Tasks", className: "num", cell: (entry) => (entry.count === null || entry.count === undefined ? "–" : count(entry.count)) },
         { title: "Outcome", className: "text", cell: (entry) => data(entry.outcome) },
     ]), (entry) => `${entry.at} ${entry.place}`, { className: "rows audit" });
@@ -1657,7 +1666,7 @@ function spread(moments) {
     const result = [];
     for (const at of moments) {
         let last = result[result.length - 1];
-        while (step > 0 && last !== undefined && at - last > 1.9 * step && result.length < 2000) result.push((last += step));
+        while (steps.length > 8 && step > 0 && last !== undefined && at - last > 2.5 * step && result.length < 2000) result.push((last += step));
         result.push(at);
     }
     return result;
@@ -2452,7 +2461,7 @@ async function showHistory(entry) {
 """####.utf8)),
 (path: "js/pages/servers.js", bytes: Array(####"""
 import { data, fill, h, reconcile } from "../dom.js";
-import { plural } from "../format.js";
+import { plural, shortID } from "../format.js";
 import { href } from "../router.js";
 import { store, subscribe, update } from "../store.js";
 import { api } from "../api.js";
@@ -2504,7 +2513,7 @@ function makeCard(first) {
     const facts = h("dl", { class: "strip" });
     const idle = h("p", { class: "dim" }, "No task is being worked on.");
     const table = new Table(`Tasks that ${first.host}:${first.pid} works on`, /** @type {import("../widgets/table.js").Column<Worker>[]} */ ([
-        { title: "Task", className: "id", header: true, cell: (worker) => h("a", { class: "mono", href: href(["queues", worker.queue, "tasks", worker.task_id], { state: "active" }), title: worker.task_id }, data(worker.task_id)) },
+        { title: "Task", className: "id", header: true, cell: (worker) => h("a", { class: "mono", href: href(["queues", worker.queue, "tasks", worker.task_id], { state: "active" }), title: worker.task_id }, data(shortID(worker.task_id))) },
         { title: "Type", className: "type", cell: (worker) => data(worker.task_type) },
         { title: "Queue", className: "type", cell: (worker) => h("a", { href: href(["queues", worker.queue], { state: "active" }) }, data(worker.queue)) },
         { title: "Payload", className: "text payload", cell: (worker) => data(worker.task_payload, "mono") },
@@ -4453,7 +4462,7 @@ function details(task) {
             ...fact("Id", data(task.id, "mono")),
             ...fact("Queue", data(task.queue)),
             ...fact("Group", task.group ? data(task.group) : null),
-            ...fact("Failed", `${task.retried} of ${task.max_retry + 1} attempts`),
+            ...fact("Retries", `${task.retried} of at most ${task.max_retry}`),
             ...fact("Last failed", task.last_failed_at ? moment(task.last_failed_at) : null),
             ...fact("Next attempt", task.next_process_at && task.state !== "pending" ? moment(task.next_process_at) : null),
             ...fact("Started", task.start_time && task.start_time !== "-" ? moment(task.start_time) : null),
@@ -4592,7 +4601,7 @@ export class TaskSource {
 """####.utf8)),
 (path: "js/widgets/tasktable.js", bytes: Array(####"""
 import { data, h } from "../dom.js";
-import { actionsOf, actionTexts, duration } from "../format.js";
+import { actionsOf, actionTexts, duration, shortID } from "../format.js";
 import { href } from "../router.js";
 import { mayWrite } from "../store.js";
 import { moment } from "../times.js";
@@ -4673,7 +4682,7 @@ export class TaskTable {
                     event.preventDefault();
                     hooks.open(task.id, true);
                 },
-            }, data(task.id)),
+            }, data(shortID(task.id))),
             update: () => {},
         });
         const menu = /** @type {TaskColumn} */ ({

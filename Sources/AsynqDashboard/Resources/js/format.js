@@ -103,3 +103,9 @@ export function decode(base64) {
         return null;
     }
 }
+
+/**
+ * An id for a narrow column: of a UUID its end, for ids of one time begin alike.
+ * @param {string} id
+ */
+export const shortID = (id) => (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? `…${id.slice(-12)}` : id);

@@ -1,6 +1,6 @@
 import { api, messageOf } from "../api.js";
 import { data, fill, h } from "../dom.js";
-import { count } from "../format.js";
+import { count, shortID } from "../format.js";
 import { bind } from "../keys.js";
 import { href } from "../router.js";
 import { moment } from "../times.js";
@@ -16,7 +16,7 @@ export function open() {
         { title: "From", className: "type", cell: (entry) => data(entry.address) },
         { title: "Action", className: "type", header: true, cell: (entry) => data(entry.action.replace(/_/g, " ")) },
         { title: "Queue", className: "type", cell: (entry) => (entry.queue ? h("a", { href: href(["queues", entry.queue]) }, data(entry.queue)) : "–") },
-        { title: "Task", className: "id", cell: (entry) => (entry.task_id && entry.queue ? h("a", { class: "mono", title: entry.task_id, href: href(["queues", entry.queue, "tasks", entry.task_id]) }, data(entry.task_id)) : "–") },
+        { title: "Task", className: "id", cell: (entry) => (entry.task_id && entry.queue ? h("a", { class: "mono", title: entry.task_id, href: href(["queues", entry.queue, "tasks", entry.task_id]) }, data(shortID(entry.task_id))) : "–") },
         { title: "Tasks", className: "num", cell: (entry) => (entry.count === null || entry.count === undefined ? "–" : count(entry.count)) },
         { title: "Outcome", className: "text", cell: (entry) => data(entry.outcome) },
     ]), (entry) => `${entry.at} ${entry.place}`, { className: "rows audit" });

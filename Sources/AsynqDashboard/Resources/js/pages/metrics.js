@@ -149,7 +149,7 @@ function spread(moments) {
     const result = [];
     for (const at of moments) {
         let last = result[result.length - 1];
-        while (step > 0 && last !== undefined && at - last > 1.9 * step && result.length < 2000) result.push((last += step));
+        while (steps.length > 8 && step > 0 && last !== undefined && at - last > 2.5 * step && result.length < 2000) result.push((last += step));
         result.push(at);
     }
     return result;

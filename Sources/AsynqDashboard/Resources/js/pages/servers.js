@@ -1,5 +1,5 @@
 import { data, fill, h, reconcile } from "../dom.js";
-import { plural } from "../format.js";
+import { plural, shortID } from "../format.js";
 import { href } from "../router.js";
 import { store, subscribe, update } from "../store.js";
 import { api } from "../api.js";
@@ -51,7 +51,7 @@ function makeCard(first) {
     const facts = h("dl", { class: "strip" });
     const idle = h("p", { class: "dim" }, "No task is being worked on.");
     const table = new Table(`Tasks that ${first.host}:${first.pid} works on`, /** @type {import("../widgets/table.js").Column<Worker>[]} */ ([
-        { title: "Task", className: "id", header: true, cell: (worker) => h("a", { class: "mono", href: href(["queues", worker.queue, "tasks", worker.task_id], { state: "active" }), title: worker.task_id }, data(worker.task_id)) },
+        { title: "Task", className: "id", header: true, cell: (worker) => h("a", { class: "mono", href: href(["queues", worker.queue, "tasks", worker.task_id], { state: "active" }), title: worker.task_id }, data(shortID(worker.task_id))) },
         { title: "Type", className: "type", cell: (worker) => data(worker.task_type) },
         { title: "Queue", className: "type", cell: (worker) => h("a", { href: href(["queues", worker.queue], { state: "active" }) }, data(worker.queue)) },
         { title: "Payload", className: "text payload", cell: (worker) => data(worker.task_payload, "mono") },

@@ -166,7 +166,7 @@ function details(task) {
             ...fact("Id", data(task.id, "mono")),
             ...fact("Queue", data(task.queue)),
             ...fact("Group", task.group ? data(task.group) : null),
-            ...fact("Failed", `${task.retried} of ${task.max_retry + 1} attempts`),
+            ...fact("Retries", `${task.retried} of at most ${task.max_retry}`),
             ...fact("Last failed", task.last_failed_at ? moment(task.last_failed_at) : null),
             ...fact("Next attempt", task.next_process_at && task.state !== "pending" ? moment(task.next_process_at) : null),
             ...fact("Started", task.start_time && task.start_time !== "-" ? moment(task.start_time) : null),

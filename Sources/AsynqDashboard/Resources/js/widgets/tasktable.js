@@ -1,5 +1,5 @@
 import { data, h } from "../dom.js";
-import { actionsOf, actionTexts, duration } from "../format.js";
+import { actionsOf, actionTexts, duration, shortID } from "../format.js";
 import { href } from "../router.js";
 import { mayWrite } from "../store.js";
 import { moment } from "../times.js";
@@ -80,7 +80,7 @@ export class TaskTable {
                     event.preventDefault();
                     hooks.open(task.id, true);
                 },
-            }, data(task.id)),
+            }, data(shortID(task.id))),
             update: () => {},
         });
         const menu = /** @type {TaskColumn} */ ({
