@@ -16,4 +16,5 @@ export ASYNQ_BIN=${ASYNQ_BIN:-$(pwd)/.build/debug}
 for program in asynq TestWorker; do
     [ -x "$ASYNQ_BIN/$program" ] || { echo "browser-tests: there is no $ASYNQ_BIN/$program; run swift build --build-tests" >&2; exit 1; }
 done
+export PYTHONDONTWRITEBYTECODE=1
 exec "$venv/bin/pytest" -q -p no:cacheprovider Tests/Browser "$@"

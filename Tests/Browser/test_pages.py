@@ -257,6 +257,10 @@ def test_errors_are_grouped_by_message(broker, browser):
     expect(page.locator(".pill")).to_contain_text("550 5.1.3 the address has no @")
     page.locator(".pill").click()
     expect(page.locator(".tasks tbody tr")).to_have_count(4)
+    page.get_by_role("button", name="By error").click()
+    page.get_by_role("button", name="(no message)").click()
+    expect(page.locator(".tasks tbody tr")).to_have_count(1)
+    expect(page.locator(".tasks")).to_contain_text("other")
 
 
 def test_a_new_task_is_enqueued_with_its_options(broker, browser):

@@ -19,6 +19,9 @@ struct APIQuery: Sendable, Hashable {
         }
     }
 
+    /// `nil` if it is not there; an empty one is a value too.
+    func value(_ name: String) -> String? { values[name] }
+
     /// `nil` if it is not there, or empty.
     func text(_ name: String) -> String? { values[name].flatMap { $0.isEmpty ? nil : $0 } }
 

@@ -427,6 +427,14 @@ label.check { display: flex; gap: 8px; align-items: center; min-height: 26px; }
 <link rel="modulepreload" href="js/store.js">
 <link rel="modulepreload" href="js/times.js">
 <link rel="modulepreload" href="js/pages/queues.js">
+<link rel="modulepreload" href="js/charts.js">
+<link rel="modulepreload" href="js/widgets/dialog.js">
+<link rel="modulepreload" href="js/widgets/enqueue.js">
+<link rel="modulepreload" href="js/widgets/menu.js">
+<link rel="modulepreload" href="js/widgets/queueactions.js">
+<link rel="modulepreload" href="js/widgets/states.js">
+<link rel="modulepreload" href="js/widgets/table.js">
+<link rel="modulepreload" href="js/widgets/toast.js">
 </head>
 <body>
 <a class="skip" id="skip" href="#main">Skip to the content</a>

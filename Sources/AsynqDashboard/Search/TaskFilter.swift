@@ -25,7 +25,7 @@ struct TaskFilter: Sendable, Hashable {
         id = query.text("id")
         type = query.text("type")
         text = query.text("text")
-        error = query.text("error")
+        error = query.value("error")
         olderThan = try query.number("older_than", 0...Int.max).map(Double.init)
         newerThan = try query.number("newer_than", 0...Int.max).map(Double.init)
     }
