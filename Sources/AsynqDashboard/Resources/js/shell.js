@@ -6,6 +6,7 @@ import { go, href } from "./router.js";
 import { settings } from "./settings.js";
 import { mayWrite, store, subscribe, update } from "./store.js";
 import { openDialog } from "./widgets/dialog.js";
+import { openPalette } from "./widgets/palette.js";
 import { fail } from "./widgets/toast.js";
 
 /** @returns {{name: string, title: string, icon: string, key: string, parts: string[]}[]} */
@@ -38,7 +39,7 @@ export function buildShell() {
         h("ul", null, places().map((place) => h("li", null, h("a", { href: href(place.parts), "data-place": place.name }, icon(place.icon), h("span", null, place.title))))),
         h("div", { class: "nav-foot" },
             live,
-            h("button", { type: "button", class: "nav-item", onclick: () => showPalette(), title: "Go to a queue or an action (Ctrl-K)" }, icon("search"), h("span", null, "Go to…"), h("kbd", { "aria-hidden": "true" }, "Ctrl K")),
+            h("button", { type: "button", class: "nav-item", onclick: () => openPalette(), title: "Go to a queue or an action (Ctrl-K)" }, icon("search"), h("span", null, "Go to…"), h("kbd", { "aria-hidden": "true" }, "Ctrl K")),
             h("button", { type: "button", class: "nav-item", onclick: showHelp, title: "Keys (?)" }, icon("help"), h("span", null, "Keys"), h("kbd", { "aria-hidden": "true" }, "?")),
             session.authentication === "password" && h("button", { type: "button", class: "nav-item", onclick: logout }, icon("logout"), h("span", null, "Log out")),
             h("p", { class: "about" }, session.user && h("bdi", null, session.user), !mayWrite() && h("b", { class: "tag" }, "read-only"),
@@ -62,7 +63,7 @@ export function buildShell() {
     const unsubscribe = subscribe(showLive);
     const unbind = bind([
         ...places().map((place) => ({ keys: `g ${place.key}`, title: place.title, group: "Go to", act: () => go(href(place.parts)) })),
-        { keys: "Ctrl-k", title: "Queue, state or action by name", group: "Everywhere", act: () => showPalette() },
+        { keys: "Ctrl-k", title: "Queue, state or action by name", group: "Everywhere", act: () => openPalette() },
         { keys: "?", title: "Keys", group: "Everywhere", act: showHelp },
         { keys: "p", title: "Pause or go on with the live view", group: "Everywhere", act: togglePaused },
     ]);
@@ -89,11 +90,6 @@ export function showPlace(name) {
         if (here) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
     }
-}
-
-async function showPalette() {
-    const palette = await import("./widgets/palette.js");
-    palette.openPalette();
 }
 
 function showHelp() {
