@@ -53,6 +53,9 @@ public struct DashboardConfiguration: Sendable {
     /// How long somebody stays logged in at most. Default: 7 days.
     public var sessionLifetime = Duration.seconds(7 * 86_400)
 
+    /// How long an answer is good for others who ask the same: long enough for all viewers who were told of a change at the
+    /// same moment, and too short for people to notice.
+    package var answerLifetime = Duration.milliseconds(500)
     /// A folder to read the pages from instead of the program, at each request: to work on them.
     package var resourceFolder: String?
 

@@ -12,9 +12,6 @@ import Foundation
 
 /// What all requests of a dashboard share.
 final class DashboardEngine: Sendable {
-    /// How long an answer is good for others who ask the same: long enough for all viewers who were told of a change at the
-    /// same moment, and too short for people to notice.
-    private static let answerLifetime = Duration.milliseconds(500)
     /// How long an unasked look at the broker may be ahead of the history's next one.
     private static let early = 0.5
 
@@ -55,7 +52,7 @@ final class DashboardEngine: Sendable {
         gate = Gate(configuration, now: now)
         audit = AuditLog(logger)
         assets = AssetStore(folder: configuration.resourceFolder)
-        answers = SharedAnswers(lifetime: Self.answerLifetime, now: now)
+        answers = SharedAnswers(lifetime: configuration.answerLifetime, now: now)
         bulk = BulkJobs(inspector, work: work, now: now)
         prometheus = configuration.prometheusAddress.map { Prometheus($0) }
         let historyStep = configuration.historyInterval.map { $0 / .seconds(1) }

@@ -27,13 +27,15 @@ struct UICommand: BrokerCommand {
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     func validate() throws {
-        guard (0...65_535).contains(listening.port) else { throw ValidationError("--port must be 0 to 65535") }
+        guard (0...65_535).contains(listening.port) else {
+            throw ValidationError("the port must be 0 to 65535: check --port")
+        }
         for (name, length) in [("payload", pages.maxPayloadLength), ("result", pages.maxResultLength)]
         where length < 1 {
-            throw ValidationError("--max-\(name)-length must be at least 1")
+            throw ValidationError("the length of a \(name) must be at least 1: check --max-\(name)-length")
         }
         guard pages.refresh.duration >= .milliseconds(100) else {
-            throw ValidationError("--refresh must be at least 100ms")
+            throw ValidationError("the time between two reads must be at least 100ms: check --refresh")
         }
     }
 

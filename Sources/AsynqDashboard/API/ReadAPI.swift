@@ -24,9 +24,8 @@ struct ReadAPI: Sendable {
             }
             return .json(JSONValue(report))
         }
-        let question = call.request.uri.string
         return .json(
-            try await engine.answers.answer("\(call.route) \(question)") { ByteBuffer(bytes: try await answer().bytes) }
+            try await engine.answers.answer(call.request.uri.string) { ByteBuffer(bytes: try await answer().bytes) }
         )
     }
 

@@ -121,6 +121,7 @@ struct RequestHandler: Sendable {
         _ facts: RequestFacts,
         _ root: String
     ) async throws -> Response {
+        try engine.gate.checkNotCrossSite(facts)
         let query = try APIQuery(request.uri.query)
         if route == .login || route == .logout || route.isWrite { try engine.gate.checkSameOrigin(facts) }
         let sessions = SessionAPI(engine: engine)

@@ -135,6 +135,11 @@ final class Gate: Sendable {
         if identity.role == .readOnly { throw .readOnlyUser }
     }
 
+    /// A page of another site can read nothing here, but could have the broker asked again and again.
+    func checkNotCrossSite(_ facts: RequestFacts) throws(APIError) {
+        if facts.fetchSite == "cross-site" { throw .crossSite }
+    }
+
     /// Whether a write comes from a page of this dashboard, or from a program, and not from a page of another site.
     func checkSameOrigin(_ facts: RequestFacts) throws(APIError) {
         if let site = facts.fetchSite {

@@ -26,8 +26,9 @@ final class SharedAnswers: Sendable {
         case follower(Result<ByteBuffer, any Error>)
     }
 
-    /// More are not kept.
-    private static let most = 500
+    /// More are not kept, and none that is larger: whoever asks for much may ask again.
+    private static let most = 100
+    private static let mostBytes = 1 << 20
 
     private let lifetime: Duration
     private let now: @Sendable () -> Duration
@@ -75,10 +76,8 @@ final class SharedAnswers: Sendable {
             case .ready(let answer, let end) where end > now: return .ready(answer)
             case .underway: return nil
             case .ready, nil:
-                if state.entries.count >= Self.most {
-                    state.entries = state.entries.filter { _, entry in
-                        if case .ready(_, let end) = entry { end > now } else { true }
-                    }
+                state.entries = state.entries.filter { _, entry in
+                    if case .ready(_, let end) = entry { end > now } else { true }
                 }
                 state.entries[key] = .underway([])
                 return .leader(key)
@@ -103,7 +102,7 @@ final class SharedAnswers: Sendable {
         let waiters = state.withLock { state -> [CheckedContinuation<Result<ByteBuffer, any Error>, Never>] in
             guard case .underway(let waiters)? = state.entries.removeValue(forKey: key) else { return [] }
             if case .success(let answer) = result, key.generation == state.generation,
-                state.entries.count < Self.most
+                state.entries.count < Self.most, answer.readableBytes <= Self.mostBytes
             {
                 state.entries[key] = .ready(answer, end: end)
             }

@@ -105,6 +105,7 @@ struct BulkWalk: Sendable {
             let matches = page.tasks.dropFirst(skipped).filter { task in
                 matcher.matches(task) && seen.insert(task.id.hashValue).inserted
             }
+            try Task.checkCancellation()
             let moved = try await act(on: matches.map(\.id))
             let looked = min(Self.pageSize - skipped, max(0, page.total - position))
             position += looked - moved
