@@ -3,10 +3,10 @@ export SWIFT_DETERMINISTIC_HASHING := 1
 # A warning in this package is an error here. Not for those who depend on it.
 export ASYNQ_STRICT := 1
 
-SOURCES := Sources Tests Examples Benchmarks/Sources Benchmarks/Package.swift Package.swift
+SOURCES := Sources Tests Examples Fuzzing Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis examples fuzz chaos chaos-ci consumer lint format bench protobuf assets docs cli clean
+.PHONY: help setup build test demo demo-redis examples fuzz fuzz-bytes chaos chaos-ci web-tests consumer lint format bench protobuf assets docs cli clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ chaos-ci: setup ## Two minutes of it on each topology, side by side
 	swift build --product Chaos
 	@scripts/chaos-ci.sh "$$(swift build --show-bin-path)/Chaos"
 
+fuzz-bytes: ## Feed foreign bytes to what reads them, SECONDS=60 for each kind, two at a time
+	@scripts/setup.sh build
+	@scripts/fuzz-bytes.sh $(or $(SECONDS),60)
+
 demo: ## Run the quickstart, on SQLite: nothing to install beyond what the build needs
 	@scripts/setup.sh build
 	swift build --product Quickstart
@@ -50,6 +54,11 @@ examples: ## Run the examples of all features, on SQLite
 	@for example in Aggregation Scheduler Inspector Semaphore Outbox; do \
 		echo "== $$example"; swift run --quiet $$example || exit 1; \
 	done
+
+web-tests: setup build ## Check the dashboard's front end, and test it in a headless Chromium
+	@scripts/setup.sh web
+	@scripts/check-web.sh
+	@scripts/browser-tests.sh
 
 consumer: ## Build and run a small package that depends on this one
 	@scripts/setup.sh build

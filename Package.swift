@@ -7,12 +7,15 @@ let strict = Context.environment["ASYNQ_STRICT"] == "1"
 /// Set by `make docs`: who only uses this package does not resolve the tool that writes its documentation.
 let docs = Context.environment["ASYNQ_DOCS"] == "1"
 
+/// Set by `make fuzz-bytes`: what reads foreign bytes is built for libFuzzer.
+let fuzz = Context.environment["ASYNQ_FUZZ"] == "1"
+
 let settings: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("InternalImportsByDefault"),
         .enableUpcomingFeature("MemberImportVisibility"),
-    ] + (strict ? [.treatAllWarnings(as: .error)] : [])
+    ] + (strict ? [.treatAllWarnings(as: .error)] : []) + (fuzz ? [.unsafeFlags(["-sanitize=fuzzer"])] : [])
 
 let package = Package(
     name: "swift-asynq",
@@ -25,7 +28,7 @@ let package = Package(
         .library(name: "AsynqRedis", targets: ["AsynqRedis"]),
         .library(name: "AsynqSQLite", targets: ["AsynqSQLite"]),
         .library(name: "AsynqTesting", targets: ["AsynqTesting"]),
-    ],
+    ] + (fuzz ? [.library(name: "AsynqFuzz", type: .static, targets: ["AsynqFuzz"])] : []),
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
@@ -400,6 +403,18 @@ let package = Package(
             path: "Tests/TestScheduler",
             swiftSettings: settings
         ),
-    ],
+    ]
+        + (fuzz
+            ? [
+                .target(
+                    name: "AsynqFuzz",
+                    dependencies: [
+                        "Asynq", "AsynqRedis", "RedisClient", .product(name: "NIOCore", package: "swift-nio"),
+                    ],
+                    path: "Fuzzing",
+                    exclude: ["Corpus"],
+                    swiftSettings: settings
+                )
+            ] : []),
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup.sh [build] [tests]: installs what the build or the tests need and this machine lacks. Does nothing, and asks no
+# setup.sh [build] [tests] [web]: installs what the build, the tests or those in a browser need and this machine lacks. Does nothing, and asks no
 # network, if all is there.
 set -euo pipefail
 
@@ -14,7 +14,11 @@ for part in "$@"; do
       command -v redis-cli >/dev/null || missing+=(redis-tools)
       command -v openssl >/dev/null || missing+=(openssl)
       command -v tmux >/dev/null || missing+=(tmux) ;;
-    *) echo "usage: setup.sh [build] [tests]" >&2; exit 64 ;;
+    web)
+      command -v chromium >/dev/null || missing+=(chromium)
+      command -v tsc >/dev/null || missing+=(node-typescript)
+      python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) ;;
+    *) echo "usage: setup.sh [build] [tests] [web]" >&2; exit 64 ;;
   esac
 done
 

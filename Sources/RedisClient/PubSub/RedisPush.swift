@@ -14,7 +14,7 @@ package enum RedisPush: Sendable, Equatable {
     ]
 
     /// - Parameter elements: of the push, its kind first.
-    init(_ elements: [RESPValue]) {
+    package init(_ elements: [RESPValue]) {
         let kind = elements.first?.string ?? ""
         switch kind {
         case "invalidate" where elements.count == 2:
