@@ -136,8 +136,8 @@ final class Fleet: Sendable {
                 throw ChaosFailure("\(name) has not ended within a minute after SIGTERM")
             }
             let status = process.waitUntilExit()
-            // A task may have killed it.
-            guard status == 0 || status == SIGKILL else {
+            // A task may have killed it, and one that has just begun does not expect signals yet.
+            guard [0, SIGKILL, SIGTERM].contains(status) else {
                 throw ChaosFailure("\(name) ended with status \(status): see \(name).log")
             }
         }
