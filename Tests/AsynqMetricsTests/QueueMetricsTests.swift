@@ -120,7 +120,10 @@ struct QueueMetricsTests {
     }
 
     @Test func `the figures are those of the broker at this moment`() async throws {
-        let tester = AsynqTester(handler: ClosureHandler { _, _ in throw AsynqError.skipRetry("no") })
+        let tester = AsynqTester(
+            handler: ClosureHandler { _, _ in throw AsynqError.skipRetry("no") },
+            patience: .seconds(300)
+        )
         let metrics = QueueMetrics(AsynqInspector(tester.broker))
         #expect(try await metrics.text() == "")
         try await tester.client.enqueue(AsynqTask("t"))

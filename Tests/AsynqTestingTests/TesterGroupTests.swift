@@ -25,7 +25,7 @@ struct TesterGroupTests {
         let journal = journal
         var router = TaskRouter()
         try router.handle(Digest.self) { digest, _ in journal.add(digest.lines.joined(separator: " ")) }
-        return AsynqTester(handler: router) {
+        return AsynqTester(handler: router, patience: .seconds(300)) {
             $0.groupAggregator = aggregator
             change(&$0)
         }

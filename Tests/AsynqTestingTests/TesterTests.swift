@@ -66,7 +66,7 @@ struct TesterTests {
     }
 
     @Test func `scheduled tasks run at their time and not before`() async throws {
-        let tester = AsynqTester(handler: try router())
+        let tester = AsynqTester(handler: try router(), patience: .seconds(300))
         try await tester.client.enqueue(Reminder(userID: 1), .processIn(.hours(24)))
         try await tester.advance(by: .hours(24) - .nanoseconds(1))
         #expect(journal.all == [])
@@ -97,7 +97,7 @@ struct TesterTests {
     }
 
     @Test func `a task of a worker that died is recovered when its lease has ended`() async throws {
-        let tester = AsynqTester(handler: try router())
+        let tester = AsynqTester(handler: try router(), patience: .seconds(300))
         let info = try await tester.client.enqueue(Reminder(userID: 3))
         // A worker that takes the task and is never heard of again.
         _ = try await tester.broker.dequeue([DequeueRequest(queue: "default", limit: 1)])
@@ -133,7 +133,7 @@ struct TesterTests {
     }
 
     @Test func `a completed task is deleted when its retention is over`() async throws {
-        let tester = AsynqTester(handler: try router())
+        let tester = AsynqTester(handler: try router(), patience: .seconds(300))
         let info = try await tester.client.enqueue(Reminder(userID: 4), .retention(.hours(2)))
         try await tester.runUntilIdle()
         #expect(tester.broker.task(info.id)?.completedAt == tester.clock.date)

@@ -13,7 +13,8 @@ func makeTester(
     metrics: (any MetricsFactory)? = nil,
     configure: (inout AsynqServer.Configuration) -> Void = { _ in }
 ) -> AsynqTester {
-    AsynqTester(handler: handler, clock: clock) {
+    // All tests begin at once: on two cores one may have to wait long for its turn.
+    AsynqTester(handler: handler, clock: clock, patience: .seconds(300)) {
         $0.metrics = metrics
         configure(&$0)
     }
