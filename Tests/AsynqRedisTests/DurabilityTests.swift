@@ -43,7 +43,7 @@ struct DurabilityTests {
     }
 
     @Test func `an enqueue that too few replicas confirm says so, and the task is stored`() async throws {
-        try await withBroker(.replicas(2, within: .milliseconds(50))) { broker, master, _ in
+        try await withBroker(.replicas(2, within: .seconds(2))) { broker, master, _ in
             for (id, start) in [("a", EnqueueRequest.Start.now), ("b", .after(milliseconds: 60_000))] {
                 let error = try #require(await enqueue(id, broker, start: start))
                 #expect(error.code == .notReplicated)
