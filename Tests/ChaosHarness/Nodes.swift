@@ -161,7 +161,7 @@ struct SentinelNodes: Nodes {
             try await settle()
             return name
         case .failOver:
-            try await blocking { try redis.failOver() }
+            try await redis.failOver()
             try await eventually("another server is the master") { try await blocking { redis.master() } !== master }
             try await settle()
             return "node\(master.port)"

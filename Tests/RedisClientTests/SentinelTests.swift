@@ -46,7 +46,7 @@ struct SentinelTests {
                 }
                 listener.open()
                 await events.wait(for: 1)
-                try set.failOver()
+                try await set.failOver()
                 try await eventually("another one is the master") {
                     guard let master = set.master() else { return false }
                     return master.port != set.servers[0].port

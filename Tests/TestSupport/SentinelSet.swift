@@ -77,11 +77,8 @@ package final class SentinelSet: Sendable {
         }
         try await eventually("the Sentinels know each other and the replicas") {
             try watching.allSatisfy { sentinel in
-                let facts = try sentinel.cli("SENTINEL", "MASTER", masterName).split(separator: "\n").map(String.init)
-                func fact(_ name: String) -> Int? {
-                    facts.firstIndex(of: name).flatMap { Int(facts[$0 + 1]) }
-                }
-                return fact("num-other-sentinels") == sentinels - 1 && fact("num-slaves") == replicas
+                let facts = try sentinel.masterFacts()
+                return facts["num-other-sentinels"] == "\(sentinels - 1)" && facts["num-slaves"] == "\(replicas)"
             }
         }
         return set
@@ -92,8 +89,35 @@ package final class SentinelSet: Sendable {
         servers.first { $0.isRunning && (try? $0.cli("ROLE"))?.hasPrefix("master") == true }
     }
 
-    /// Makes another server the master, in good order.
-    package func failOver() throws {
-        try sentinels[0].cli("SENTINEL", "FAILOVER", Self.masterName)
+    /// Makes another server the master, in good order. Returns when the Sentinel that is asked sees the new one.
+    ///
+    /// An attempt ends without effect if no replica looks good enough to that Sentinel, as on a machine that is busy, so it
+    /// is made again until it has succeeded.
+    package func failOver() async throws {
+        let sentinel = sentinels[0]
+        let before = try sentinel.masterFacts()["port"]
+        try await eventually("the Sentinels have made another one the master") {
+            let facts = try sentinel.masterFacts()
+            if facts["port"] != before { return true }
+            if facts["flags"]?.contains("failover_in_progress") != true {
+                try sentinel.cli("SENTINEL", "FAILOVER", Self.masterName)
+            }
+            return false
+        }
+    }
+}
+
+extension RedisServer {
+    /// What a Sentinel says of the master.
+    fileprivate func masterFacts() throws -> [String: String] {
+        let lines = try cli("SENTINEL", "MASTER", SentinelSet.masterName).split(
+            separator: "\n",
+            omittingEmptySubsequences: false
+        )
+        .map(String.init)
+        return Dictionary(
+            stride(from: 0, to: lines.count - 1, by: 2).map { (lines[$0], lines[$0 + 1]) },
+            uniquingKeysWith: { first, _ in first }
+        )
     }
 }
