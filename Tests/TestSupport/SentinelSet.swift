@@ -81,6 +81,11 @@ package final class SentinelSet: Sendable {
                 return facts["num-other-sentinels"] == "\(sentinels - 1)" && facts["num-slaves"] == "\(replicas)"
             }
         }
+        for sentinel in watching {
+            // Four of these periods after a replica has become a master, Sentinels that have not heard why make it a replica
+            // again. On a busy machine the one that promotes it may not have said so in less than the default of seconds.
+            try sentinel.cli("SENTINEL", "DEBUG", "publish-period", "2000")
+        }
         return set
     }
 
