@@ -34,16 +34,56 @@ struct FetchPlannerTests {
         var priorities = Dictionary(uniqueKeysWithValues: (0..<99).map { ("queue-\($0)", 1) })
         priorities["critical"] = 6
         var planner = FetchPlanner(queues: priorities, strict: false)
-        // Nothing is known of any queue: all that are owed something are asked.
+        // Nothing is known of any queue: each is asked for a few.
         let first = planner.draw(256)
-        #expect(first.count == 100)
+        #expect(first.count == 62 && first[0] == DequeueRequest(queue: "critical", limit: 14))
+        #expect(first.dropFirst().dropLast().allSatisfy { $0.limit == 4 })
         for request in first { _ = planner.received(request.limit, for: request, isWatched: true) }
-        for request in [planner.draw(256), planner.draw(64)] { #expect(request.count <= 9) }
+        let second = planner.draw(256)
+        #expect(second.count == 39)
+        for request in second { _ = planner.received(request.limit, for: request, isWatched: true) }
+        for slots in [256, 64, 1] {
+            let requests = planner.draw(slots)
+            #expect(requests.count == 1 && requests[0].limit == slots)
+        }
         let shares = total(&planner, draws: 1000, slots: 256)
         for (queue, priority) in priorities {
             let wanted = 256_000.0 * Double(priority) / 105
-            #expect(abs(Double(shares[queue] ?? 0) - wanted) <= 64, "\(queue)")
+            #expect(abs(Double(shares[queue] ?? 0) - wanted) <= 300, "\(queue)")
         }
+    }
+
+    @Test func `beside many queues that have plenty, one that has few is asked each time, before them`() {
+        let full = (0..<20).map { "full-\($0)" }
+        var planner = FetchPlanner(
+            queues: Dictionary(uniqueKeysWithValues: (full + ["quiet"]).map { ($0, 1) }),
+            strict: false
+        )
+        for request in planner.draw(256) {
+            _ = planner.received(request.queue == "quiet" ? 0 : request.limit, for: request, isWatched: true)
+        }
+        for _ in 0..<50 {
+            #expect(planner.draw(100).count == 1)
+            let isNews = planner.reopen("quiet")
+            let requests = planner.draw(100)
+            #expect(isNews && requests.count == 2 && requests[0].queue == "quiet" && requests[0].limit >= 4)
+            for request in requests {
+                _ = planner.received(request.queue == "quiet" ? 1 : request.limit, for: request, isWatched: true)
+            }
+        }
+    }
+
+    @Test func `of many queues that have plenty none starves where places become free one by one`() {
+        let names = (0..<20).map { "queue-\($0)" }
+        var planner = FetchPlanner(queues: Dictionary(uniqueKeysWithValues: names.map { ($0, 1) }), strict: false)
+        var counts: [String: Int] = [:]
+        for _ in 0..<2000 {
+            for request in planner.draw(1) {
+                counts[request.queue, default: 0] += request.limit
+                _ = planner.received(request.limit, for: request, isWatched: true)
+            }
+        }
+        #expect(names.allSatisfy { abs((counts[$0] ?? 0) - 100) <= 2 }, "\(counts)")
     }
 
     @Test func `the share of an empty queue goes to the others`() {

@@ -15,9 +15,11 @@ struct FetchPlanner {
         var misses = 0
     }
 
-    /// Where more queues than this have plenty of tasks, a draw goes to so many of them, in turn: a broker gives, and ends,
-    /// many tasks of one queue for little more than one.
-    private static let blocks = 8
+    /// Where more queues than this are open, those that have plenty take turns at a draw: a broker gives, and ends, many tasks
+    /// of one queue for little more than one.
+    private static let many = 8
+    /// So many tasks each of the others is asked for then, so that few tasks do not wait for the turns of many.
+    private static let few = 4
 
     /// The highest priority first.
     private var queues: [Queue]
@@ -47,13 +49,18 @@ struct FetchPlanner {
         for index in open {
             queues[index].credit += Double(slots) * Double(queues[index].priority) / Double(total)
         }
+        let isMany = open.count > Self.many
         // Those that are owed most first; of equals those of higher priority, which come first.
-        let order = open.sorted { (-queues[$0].credit, $0) < (-queues[$1].credit, $1) }
-        let block = open.count > Self.blocks ? max(1, slots / Self.blocks) : 1
+        let order = open.sorted {
+            let (one, other) = (queues[$0], queues[$1])
+            if isMany, one.isDeep != other.isDeep { return other.isDeep }
+            return (-one.credit, $0) < (-other.credit, $1)
+        }
         var shares = [Int](repeating: 0, count: order.count)
         var rest = slots
         for (place, index) in order.enumerated() {
-            shares[place] = min(rest, max(0, Int(queues[index].credit), queues[index].isDeep ? block : 0))
+            let least = !isMany ? 0 : queues[index].isDeep ? rest : Self.few
+            shares[place] = min(rest, max(0, Int(queues[index].credit), least))
             queues[index].credit -= Double(shares[place])
             rest -= shares[place]
             if rest == 0 { break }

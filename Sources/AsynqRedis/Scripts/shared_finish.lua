@@ -11,33 +11,44 @@ local function distance(active, id, length, most, is_right)
   return at and (is_right and length - at or at + 1)
 end
 
--- Takes wanted ids out of one end of the active list: reads so many and writes back what is to stay, unless that is so much
--- that single ids are found faster: reading and writing one costs as much as walking past eight.
--- `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
-local function sweep(active, taken, size, is_right)
-  local ids = call('LRANGE', active, is_right and -size or 0, is_right and -1 or size - 1)
-  local length, kept, kept_count = #ids, {}, 0
-  for i = 1, length do
-    -- What is kept of the left end goes back in reverse.
-    local id = is_right and ids[i] or ids[length + 1 - i]
-    if taken[id] ~= false then
-      kept_count = kept_count + 1
-      kept[kept_count] = id
-    end
-  end
-  if length - kept_count < 8 and kept_count > 64 then
-    return 0
-  end
-  for i = 1, length do
+-- Takes wanted ids out of the active list, those that lie at most so far from an end and no farther than the first of them
+-- and as many as are wanted. `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
+local function sweep(active, taken, length, far, wanted, is_right)
+  -- Tasks taken later lie to the left of the first.
+  local first = is_right and math.max(0, length - far - wanted - 64) or math.max(0, far - wanted - 64)
+  local last = is_right and math.min(length, length - far + 64) - 1 or math.min(length, far + 64) - 1
+  local ids, found, count = call('LRANGE', active, first, last), {}, 0
+  for i = 1, #ids do
     if taken[ids[i]] == false then
       taken[ids[i]] = true
+      count = count + 1
+      found[count] = i
     end
   end
-  call('LTRIM', active, is_right and 0 or length, is_right and -length - 1 or -1)
-  if kept_count > 0 then
-    call(is_right and 'RPUSH' or 'LPUSH', active, unpack(kept))
+  if count == 0 then
+    return 0
   end
-  return length - kept_count
+  -- What lies between them and the right end goes back there, if that is little.
+  local tail = length - first - found[1] + 1
+  if is_right and tail <= #ids - found[1] + 1 and tail - count <= 2 * count then
+    local kept = {}
+    for i = found[1], #ids do
+      if not (taken[ids[i]]) then
+        kept[#kept + 1] = ids[i]
+      end
+    end
+    call('LTRIM', active, 0, -tail - 1)
+    if #kept > 0 then
+      call('RPUSH', active, unpack(kept))
+    end
+  else
+    -- No task has an empty id; one walk takes all of them out.
+    for i = 1, count do
+      call('LSET', active, first + found[i] - 1, '')
+    end
+    call('LREM', active, is_right and -count or count, '')
+  end
+  return count
 end
 
 -- Takes those out of active and lease that are in both; the others are left as they are, for they are somebody else's.
@@ -66,13 +77,13 @@ local function leave_active(active, lease, ids, expired_before)
     if wanted - done < few then
       break
     end
-    -- The first to end is as a rule the oldest: the others lie before it.
+    -- The first to end is as a rule the oldest.
     local far = distance(active, ids[next], length, far_reach, is_right)
     if not far then
       is_right = not is_right
       far = distance(active, ids[next], length, far_reach, is_right)
     end
-    local swept = far and sweep(active, taken, far + 64 + (is_right and wanted or 0), is_right) or 0
+    local swept = far and sweep(active, taken, length, far, wanted - done, is_right) or 0
     if swept == 0 then
       break
     end

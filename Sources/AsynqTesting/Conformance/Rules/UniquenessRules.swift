@@ -52,15 +52,17 @@ extension BrokerConformance {
             try await subject.refuse(unique("b"), .duplicateTask)
         },
         Rule("a lock ends with its time, which counts from the start of a scheduled task") { subject in
-            try await subject.accept(unique("now", for: .seconds(30)))
-            try await subject.accept(unique("later", for: .seconds(30), start: .after(milliseconds: 60_000), type: "u"))
-            try await subject.advance(25)
+            try await subject.accept(unique("now", for: .seconds(100)))
+            try await subject.accept(
+                unique("later", for: .seconds(100), start: .after(milliseconds: 300_000), type: "u")
+            )
+            try await subject.advance(60)
             try await subject.refuse(unique("early"), .duplicateTask)
-            try await subject.advance(10)
-            try await subject.accept(unique("next"))
             try await subject.advance(50)
+            try await subject.accept(unique("next"))
+            try await subject.advance(230)
             try await subject.refuse(unique("early", type: "u"), .duplicateTask)
-            try await subject.advance(10)
+            try await subject.advance(70)
             try await subject.accept(unique("next", for: .seconds(30), queue: "other", type: "u"))
             try await subject.accept(unique("later still", type: "u"))
         },
