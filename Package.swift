@@ -341,6 +341,7 @@ let package = Package(
                 "AsynqRedis",
                 "AsynqSQLite",
                 "AsynqTesting",
+                "AllocationProbe",
                 "RedisClient",
                 "TestScheduler",
                 "TestSupport",
@@ -349,6 +350,18 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: settings
+        ),
+        .target(name: "CountedAllocations", path: "Tests/CountedAllocations"),
+        .executableTarget(
+            name: "AllocationProbe",
+            dependencies: [
+                "Asynq",
+                "AsynqRedis",
+                "CountedAllocations",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/AllocationProbe",
             swiftSettings: settings
         ),
         .executableTarget(

@@ -55,6 +55,39 @@ struct TransitionTests {
         }
     }
 
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `wherever ended tasks lie in the active list, the others stay in their order`(seed: UInt64) async throws {
+        try await withBroker { broker, redis in
+            var random = SeededGenerator(seed: seed)
+            try await broker.put((0..<6000).map { "t\($0)" })
+            var tasks: [LeasedTask] = []
+            while tasks.count < 6000 { tasks += try await broker.take(256) }
+            // Newest first, as the list has them.
+            tasks.reverse()
+            while !tasks.isEmpty {
+                // A run of tasks that lie together, and some of elsewhere; the newest or the oldest first, or mixed.
+                let first = Int.random(in: 0..<tasks.count, using: &random)
+                let run = first..<min(tasks.count, first + Int.random(in: 1...300, using: &random))
+                let others = (0..<Int.random(in: 0...9, using: &random)).map { _ in
+                    Int.random(in: 0..<tasks.count, using: &random)
+                }
+                let rate = Double.random(in: 0.1...1, using: &random)
+                let chosen = Set(run.filter { _ in Double.random(in: 0...1, using: &random) < rate } + others)
+                var ended = chosen.sorted().map { tasks[$0] }
+                switch Int.random(in: 0...2, using: &random) {
+                case 0: ended.reverse()
+                case 1: ended.shuffle(using: &random)
+                default: break
+                }
+                #expect(await broker.end(ended, .done) == ended.map { _ in "finished" })
+                tasks = tasks.indices.filter { !chosen.contains($0) }.map { tasks[$0] }
+                let left = try await redis.strings("LRANGE", keys.active, 0, -1)
+                try #require(left == tasks.map(\.message.id))
+            }
+            #expect(try await redis("EXISTS", keys.lease).int == 0)
+        }
+    }
+
     @Test func `a lease that is gone stays gone`() async throws {
         try await withBroker { broker, redis in
             try await broker.put(["a", "b"])

@@ -1,5 +1,6 @@
 import NIOCore
 import RedisClient
+import TestSupport
 import Testing
 
 /// Reading RESP3, whole and in pieces.
@@ -223,20 +224,5 @@ struct RESPParserTests {
     private static func encode(_ type: String, _ items: [RESPValue], into bytes: inout [UInt8]) {
         bytes += Array("\(type)\(items.count)\r\n".utf8)
         for item in items { encode(item, into: &bytes) }
-    }
-}
-
-/// The same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &+ 0x9E37_79B9_7F4A_7C15 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import AsynqCLI
@@ -110,18 +111,5 @@ import Testing
         #expect(escape.feed([0x1B]) == [] && escape.isInside && escape.flush() == [.escape] && !escape.isInside)
         #expect(escape.feed(Array("\u{1B}x".utf8)) == [.escape, .character("x")])
         #expect(escape.feed([0xFF, 0x61]) == [.character("a")])
-    }
-}
-
-private struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state ^ state >> 29
     }
 }

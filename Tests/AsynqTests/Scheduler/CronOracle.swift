@@ -1,5 +1,6 @@
 import Asynq
 import Foundation
+import TestSupport
 
 /// A cron expression by its plainest meaning: every minute (or second) of a stretch of time is looked at, with the
 /// calendar of the C library. Knows nothing of how `CronExpression` works.

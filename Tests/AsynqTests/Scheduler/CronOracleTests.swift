@@ -1,5 +1,6 @@
 import Asynq
 import Foundation
+import TestSupport
 import Testing
 
 /// Random specs against every minute of a year and every second of a night, each looked at by itself.

@@ -1,5 +1,6 @@
 import Asynq
 import Foundation
+import TestSupport
 import Testing
 
 /// Durations as Go writes and reads them.

@@ -1,0 +1,27 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// How often memory is allocated for a task, counted in a process of its own, by an allocator that counts.
+struct AllocationTests {
+    private func allocations(_ uri: String, tasks: Int) async throws -> [String: Int] {
+        let probe = try WorkerProcess("AllocationProbe", [uri, "\(tasks)"])
+        #expect(try await probe.wait() == 0)
+        await probe.lines.wait(for: 2)
+        let words = probe.lines.elements.map { $0.split(separator: " ") }
+        return Dictionary(uniqueKeysWithValues: try words.map { (String($0[0]), try #require(Int($0[1]))) })
+    }
+
+    #if canImport(Glibc)
+    @Test func `a task costs few allocations, to enqueue and to process`() async throws {
+        try await RedisServer.withServer { redis in
+            let few = try await allocations(redis.uri, tasks: 2_000)
+            let many = try await allocations(redis.uri, tasks: 22_000)
+            let perTask = { (name: String) in Double((many[name] ?? 0) - (few[name] ?? 0)) / 20_000 }
+            // 27 and 88 in a debug build, which allocates more than a release build.
+            #expect(perTask("enqueue") > 1 && perTask("enqueue") <= 33, "\(perTask("enqueue"))")
+            #expect(perTask("process") > 1 && perTask("process") <= 105, "\(perTask("process"))")
+        }
+    }
+    #endif
+}
