@@ -381,6 +381,7 @@ let package = Package(
                 "Asynq",
                 "AsynqRedis",
                 "AsynqSQLite",
+                "RedisClient",
                 "TestSupport",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),

@@ -9,6 +9,8 @@ enum ChaosKind: String, CaseIterable, Sendable {
     case bulk
     /// Is to start later.
     case delayed
+    /// Has a deadline in five minutes, and no retries: a worker whose clock is wrong might give it up.
+    case dated
     /// No two with the same key may run at once.
     case unique
     /// Takes a place in a semaphore.
@@ -32,9 +34,11 @@ enum ChaosKind: String, CaseIterable, Sendable {
     /// Enqueued when all has healed.
     case probe
 
-    /// Whether the archive may be its end on a good day.
-    var mayBeArchived: Bool {
+    /// Whether the archive may be its end, with this error.
+    func mayBeArchived(_ error: String) -> Bool {
         switch self {
+        // Its only attempt was that of a worker that has died.
+        case .dated: error.contains("lease expired")
         case .flaky, .failing, .refused, .poison: true
         case .plain, .bulk, .delayed, .unique, .limited, .kept, .grouped, .digest, .slow, .probe: false
         }
@@ -61,7 +65,8 @@ struct ChaosTask: Sendable {
 
     /// How many of a thousand are of each kind; the rest is plain.
     private static let shares: [(ChaosKind, Int)] = [
-        (.bulk, 10), (.delayed, 80), (.unique, 80), (.limited, 20), (.flaky, 60), (.failing, 8), (.refused, 4),
+        (.bulk, 10), (.dated, 20), (.delayed, 80), (.unique, 80), (.limited, 20), (.flaky, 60), (.failing, 8),
+        (.refused, 4),
         (.kept, 50), (.grouped, 60), (.slow, 3),
     ]
 
@@ -95,6 +100,7 @@ struct ChaosTask: Sendable {
         switch kind {
         case .delayed: task.options.append(.processIn(delay))
         case .unique: task.options.append(.unique(for: .seconds(86_400)))
+        case .dated: task.options += [.deadline(Date().addingTimeInterval(300)), .maxRetry(0)]
         case .limited: task.options.append(.timeout(Self.permit))
         case .flaky: task.options.append(.maxRetry(3))
         case .failing: task.options.append(.maxRetry(2))

@@ -3,6 +3,7 @@ import AsynqRedis
 import AsynqSQLite
 import Foundation
 import Logging
+import RedisClient
 import Synchronization
 
 /// A producer of a run: several callers enqueue batches, each again until it is answered. What the broker has acknowledged is in
@@ -16,18 +17,18 @@ final class ChaosProducer: Sendable {
     private let seed: UInt64
     /// Tasks in a second, of all callers.
     private let rate: Int
-    /// Whether all is only as safe as the replicas that confirm it.
-    private let isConfirmed: Bool
+    /// How many replicas must confirm each enqueue.
+    private let replicas: Int
     private let isEnding = Atomic(false)
     private let numbers = Atomic<Int>(0)
 
-    init(_ broker: any Broker, journal: Journal, name: String, seed: UInt64, rate: Int, isConfirmed: Bool) {
+    init(_ broker: any Broker, journal: Journal, name: String, seed: UInt64, rate: Int, replicas: Int) {
         client = AsynqClient(broker)
         self.journal = journal
         self.name = name
         self.seed = seed
         self.rate = rate
-        self.isConfirmed = isConfirmed
+        self.replicas = replicas
     }
 
     /// Enqueues until SIGTERM, and then what has been begun.
@@ -39,17 +40,17 @@ final class ChaosProducer: Sendable {
         name: String,
         seed: UInt64,
         rate: Int,
-        isConfirmed: Bool,
+        replicas: Int,
         poison: Int
     ) async throws {
-        let broker = try ChaosBroker.make(uri, isConfirmed: isConfirmed)
+        let broker = try ChaosBroker.make(uri, replicas: replicas)
         let producer = ChaosProducer(
             broker,
             journal: try Journal(path),
             name: name,
             seed: seed,
             rate: rate,
-            isConfirmed: isConfirmed
+            replicas: replicas
         )
         signal(SIGTERM, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: SIGTERM, queue: .global())
@@ -109,13 +110,13 @@ final class ChaosProducer: Sendable {
                 case .success: break
                 case .failure(let error) where error.code == .taskIDConflict && tries > 1:
                     // It was stored although the answer was lost; nobody has confirmed that it is safe.
-                    isSafe = !isConfirmed
+                    isSafe = replicas == 0
                 case .failure(let error) where error.code == .notReplicated: isSafe = false
                 case .failure(let error) where error.code == .duplicateTask && task.kind == .unique: continue
                 case .failure(let error):
-                    // A server's error begins with its kind.
-                    let word = error.code == .brokerFailure ? error.message.prefix { $0 != " " } : ""
-                    codes.insert("\(error.code)\(word.isEmpty ? "" : ":\(word)")")
+                    // What a server said, in a word.
+                    let word = (error.cause as? RedisError)?.serverCode
+                    codes.insert("\(error.code)\(word.map { ":\($0)" } ?? "")")
                     again.append(task)
                     continue
                 }
@@ -136,6 +137,7 @@ final class ChaosProducer: Sendable {
         Entry.Acknowledgement(
             id: task.id,
             kind: task.kind,
+            queue: task.queue,
             key: task.key,
             earliest: sentAt + Int64(task.delay / .nanoseconds(1)),
             tries: tries,
@@ -147,15 +149,15 @@ final class ChaosProducer: Sendable {
 extension ChaosBroker {
     /// - Parameters:
     ///   - uri: of a Redis, or `sqlite:` and a path.
-    ///   - isConfirmed: whether a replica must confirm each enqueue.
-    static func make(_ uri: String, isConfirmed: Bool) throws -> any Broker {
+    ///   - replicas: how many must confirm each enqueue.
+    static func make(_ uri: String, replicas: Int) throws -> any Broker {
         let scheme = "sqlite:"
         if uri.hasPrefix(scheme) {
             return try SQLiteBroker(path: String(uri.dropFirst(scheme.count)), logger: logger("broker"))
         }
         return try RedisBroker(
             configuration: RedisConfiguration(uri),
-            durability: isConfirmed ? .replicas(1, within: .seconds(1)) : .master,
+            durability: replicas > 0 ? .replicas(replicas, within: .seconds(1)) : .master,
             logger: logger("broker")
         )
     }

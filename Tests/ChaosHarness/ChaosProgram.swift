@@ -24,7 +24,7 @@ package enum ChaosProgram {
                     name: arguments[3],
                     seed: UInt64(arguments[4]) ?? 0,
                     rate: Int(arguments[5]) ?? 1,
-                    isConfirmed: arguments[6] == "1",
+                    replicas: Int(arguments[6]) ?? 0,
                     poison: Int(arguments[7]) ?? 0
                 )
             case ("--help", 1): say(usage)
@@ -100,7 +100,7 @@ package enum ChaosProgram {
         let start = ContinuousClock.now
         let (report, faults, isDurable) = try await ChaosRun.run(settings)
         let seconds = (ContinuousClock.now - start) / .seconds(1)
-        let list = faults.map { "\($0.from) \($0.to) \($0.kind) \($0.target)" }.joined(separator: "\n")
+        let list = faults.map { "\($0.from) \($0.to) \($0.kind) \($0.outcome) \($0.target)" }.joined(separator: "\n")
         try Data("\(list)\n".utf8).write(to: settings.folder.appendingPathComponent("faults.log"))
         say("seed        \(settings.seed)")
         say(

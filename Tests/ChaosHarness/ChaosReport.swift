@@ -7,6 +7,8 @@ struct ChaosReport {
         case limit = "limit passed"
         case archived = "archived without a reason"
         case leftBehind = "left behind"
+        case crashed = "a process crashed"
+        case fault = "a fault did not come about"
     }
 
     struct Violation {
@@ -37,6 +39,9 @@ struct ChaosReport {
     var longestSilence: Int64 = 0
     /// From the acknowledgement to the start when all was well, in nanoseconds.
     var slowestProbe: Int64 = 0
+    /// From each server that became a master in place of another one to the first task that it acknowledged and that ran, in
+    /// nanoseconds.
+    var takeoverPauses: [Int64] = []
     var violations: [Violation] = []
 
     func text(_ faults: [FaultRecord], isDurable: Bool) -> String {
@@ -45,14 +50,16 @@ struct ChaosReport {
             return parts.isEmpty ? "none" : parts.map { "\($1) \($0)" }.joined(separator: ", ")
         }
         let lost = violations.count { $0.rule == .lost }
+        func kinds(_ outcome: FaultRecord.Outcome) -> String {
+            let own = faults.filter { $0.outcome == outcome }
+            return "\(own.count); \(list(Dictionary(grouping: own, by: \.kind).mapValues(\.count)) { $0.rawValue })"
+        }
         var rows = [
             ("tasks", "\(tasks) acknowledged, \(repeated) of them sent again, \(unconfirmed) without confirmation"),
             ("handlers", "\(handlers) begun; \(list(outcomes) { $0.rawValue })"),
             ("archived", "\(archived); \(list(archivedKinds) { $0.rawValue })"),
-            (
-                "faults",
-                "\(faults.count); \(list(Dictionary(grouping: faults, by: \.kind).mapValues(\.count)) { $0.rawValue })"
-            ),
+            ("faults", kinds(.done)),
+            ("not then", kinds(.impossible)),
             ("duplicates", "\(duplicates.values.reduce(0, +)); \(list(duplicates) { $0.rawValue })"),
             ("overlaps", "\(overlaps.values.reduce(0, +)); \(list(overlaps) { $0.rawValue })"),
             ("places", "at most \(mostPermits) of \(ChaosTask.places) held without such a cause"),
@@ -67,6 +74,18 @@ struct ChaosReport {
                 )
         )
         rows.append(("silence", "\(longestSilence / 1_000_000) ms at most without a task done"))
+        if let most = takeoverPauses.max() {
+            let median = takeoverPauses.sorted()[takeoverPauses.count / 2]
+            rows.append(
+                (
+                    "fail-overs",
+                    """
+                    \(takeoverPauses.count); tasks flow \(median / 1_000_000) ms after the new master is known (median), \
+                    \(most / 1_000_000) ms at most
+                    """
+                )
+            )
+        }
         rows.append(("when well", "a task waits \(slowestProbe / 1_000_000) ms at most"))
         return rows.map { $0.0.padding(12) + $0.1 }.joined(separator: "\n")
     }

@@ -7,6 +7,9 @@ import TestSupport
 struct ChaosSettings: Sendable {
     enum Topology: String, CaseIterable, Sendable {
         case standalone, sentinel, cluster, sqlite
+
+        /// In so much time each kind of fault must have happened.
+        var round: Duration { self == .sqlite ? .seconds(60) : .seconds(120) }
     }
 
     var topology = Topology.standalone
@@ -85,13 +88,15 @@ struct ChaosRun {
                 places.append(Fleet.Place(role: role, number: number, uri: uri, proxy: proxy))
             }
         }
-        fleet = Fleet(places, folder: settings.folder, settings: settings, isConfirmed: nodes.isConfirmed)
+        fleet = Fleet(places, folder: settings.folder, settings: settings, replicas: nodes.replicas)
     }
 
     private func run() async throws -> Evidence {
-        let broker = try ChaosBroker.make(nodes.uri, isConfirmed: nodes.isConfirmed)
+        let broker = try ChaosBroker.make(nodes.uri, replicas: nodes.replicas)
         say("starting \(settings.workers) workers and \(settings.producers) producers on \(settings.topology)")
         try fleet.start()
+        let takeovers = TakeoverWatch(nodes)
+        takeovers.start()
         let watchman = Task { [fleet] in
             while !Task.isCancelled {
                 try fleet.tend()
@@ -101,6 +106,7 @@ struct ChaosRun {
         defer { watchman.cancel() }
         try await breakThings()
         let quietAt = JournalClock.now()
+        takeovers.end()
         say("no more faults; all heals")
         for place in fleet.places { place.proxy?.become(.open) }
         try await nodes.heal()
@@ -118,7 +124,10 @@ struct ChaosRun {
         return Evidence(
             lines: try JournalLine.read(folder: settings.folder),
             processes: fleet.records,
+            crashes: fleet.crashes,
             faults: faults.records,
+            missing: missingFaults,
+            takeovers: takeovers.takeovers,
             archived: leftovers.archived,
             leftovers: leftovers.found,
             isDurable: nodes.isDurable,
@@ -130,11 +139,22 @@ struct ChaosRun {
 
     // MARK: Faults
 
-    private func breakThings() async throws {
-        let end = ContinuousClock.now + settings.length
+    private var lanes: [FaultLane] {
         var lanes = [FaultLane.processes(settings.seed), .longStops(settings.seed)]
         if nodes.proxyTarget != nil { lanes.append(.network(settings.seed)) }
         if let lane = nodes.lane(settings.seed) { lanes.append(lane) }
+        return lanes
+    }
+
+    /// What should have happened at least once, and has not.
+    private var missingFaults: [FaultKind] {
+        guard settings.length >= settings.topology.round else { return [] }
+        let done = Set(faults.records.filter { $0.outcome == .done }.map(\.kind))
+        return lanes.flatMap(\.kinds).filter { !done.contains($0) }.sorted { $0.rawValue < $1.rawValue }
+    }
+
+    private func breakThings() async throws {
+        let end = ContinuousClock.now + settings.length
         await withDiscardingTaskGroup { group in
             for lane in lanes { group.addTask { await run(lane, until: end) } }
         }
@@ -152,9 +172,24 @@ struct ChaosRun {
             do {
                 let target = try await inject(fault)
                 faults.add(FaultRecord(kind: fault.kind, target: target, from: from, to: JournalClock.now()))
+            } catch let error as NotNow {
+                let record = FaultRecord(
+                    kind: fault.kind,
+                    target: error.description,
+                    from: from,
+                    to: JournalClock.now(),
+                    outcome: .impossible
+                )
+                faults.add(record)
             } catch {
-                // It may have happened in part.
-                faults.add(FaultRecord(kind: fault.kind, target: "failed", from: from, to: JournalClock.now()))
+                let record = FaultRecord(
+                    kind: fault.kind,
+                    target: "\(error)",
+                    from: from,
+                    to: JournalClock.now(),
+                    outcome: .failed
+                )
+                faults.add(record)
                 say("\(fault.kind) did not work out: \(error)")
                 do {
                     try await nodes.heal()
@@ -168,25 +203,36 @@ struct ChaosRun {
     private func inject(_ fault: Fault) async throws -> String {
         switch fault.kind {
         case .killWorker, .killProducer:
-            let index = fleet.pick(fault.kind == .killWorker ? .worker : .producer, fault.choice)
-            let name = fleet.name(index)
-            await fleet.kill(index, for: fault.length)
-            return name
+            return try await fleet.withProcess(fault.kind == .killWorker ? .worker : .producer, fault.choice) {
+                index,
+                name in
+                await fleet.kill(index, for: fault.length)
+                return name
+            }
         case .stopWorker, .stopProducer, .stopWorkerForLong:
-            let index = fleet.pick(fault.kind == .stopProducer ? .producer : .worker, fault.choice)
-            let name = fleet.name(index)
-            fleet.signal(index, SIGSTOP)
-            try await Task.sleep(for: .milliseconds(fault.length))
-            fleet.signal(index, SIGCONT)
-            return name
+            return try await fleet.withProcess(fault.kind == .stopProducer ? .producer : .worker, fault.choice) {
+                index,
+                name in
+                guard fleet.signal(index, SIGSTOP) else { throw NotNow("\(name) has just ended") }
+                try await Task.sleep(for: .milliseconds(fault.length))
+                guard fleet.signal(index, SIGCONT) else { throw ChaosFailure("\(name) ended while it was stopped") }
+                return name
+            }
         case .endWorker:
-            let index = fleet.pick(.worker, fault.choice)
-            let name = fleet.name(index)
-            fleet.signal(index, SIGTERM)
-            return name
+            return try await fleet.withProcess(.worker, fault.choice) { index, name in
+                guard fleet.signal(index, SIGTERM) else { throw NotNow("\(name) has just ended") }
+                try await eventually("\(name) ends after SIGTERM") { fleet.hasEnded(name) }
+                return name
+            }
+        case .setClock:
+            return try await fleet.withProcess(.worker, fault.choice) { index, name in
+                guard fleet.signal(index, SIGUSR1) else { throw NotNow("\(name) has just ended") }
+                return name
+            }
         case .cut, .refuse, .hold, .delay, .swallow:
-            let index = fleet.pick(nil, fault.choice)
+            let index = fleet.pick(fault.choice)
             guard let proxy = fleet.places[index].proxy else { throw ChaosFailure("there is no proxy") }
+            guard proxy.hasConnections else { throw NotNow("\(fleet.name(index)) has no connection") }
             let name = fleet.name(index)
             try await disturb(proxy, fault)
             return name
@@ -220,7 +266,7 @@ struct ChaosRun {
             name: "probe",
             seed: settings.seed,
             rate: 1,
-            isConfirmed: nodes.isConfirmed
+            replicas: nodes.replicas
         )
         for number in 0..<40 {
             let queue = ChaosTask.queues[number % ChaosTask.queues.count]

@@ -15,7 +15,7 @@ final class ChaosWorker: Sendable {
     }
 
     static func run(_ uri: String, journal path: String) async throws {
-        let broker = try ChaosBroker.make(uri, isConfirmed: false)
+        let broker = try ChaosBroker.make(uri, replicas: 0)
         let worker = try ChaosWorker(broker, Journal(path))
         let queues = Dictionary(uniqueKeysWithValues: ChaosTask.queues.map { ($0, 1) })
         var configuration = AsynqServer.Configuration(concurrency: 20, queues: queues)
@@ -33,7 +33,8 @@ final class ChaosWorker: Sendable {
             AsynqTask(ChaosKind.digest.rawValue, payload: Array(context.taskIDs.joined(separator: " ").utf8))
         }
         let handler = ClosureHandler { task, context in try await worker.handle(task, context) }
-        try await AsynqServer(broker, handler: handler, configuration: configuration).run()
+        let server = AsynqServer(broker, handler: handler, configuration: configuration, clock: WanderingClock())
+        try await server.run()
         await broker.shutdown()
     }
 
@@ -62,7 +63,7 @@ final class ChaosWorker: Sendable {
 
     private func work(_ run: Int, _ kind: ChaosKind, _ task: AsynqTask, _ context: TaskContext) async throws {
         switch kind {
-        case .plain, .bulk, .delayed, .grouped, .probe: break
+        case .plain, .bulk, .delayed, .dated, .grouped, .probe: break
         case .kept: try await context.writeResult("result")
         case .unique: try await Task.sleep(for: .milliseconds(Int.random(in: 1...30)))
         case .limited:

@@ -25,7 +25,10 @@ struct Checker {
         checker.checkUniqueness()
         checker.checkPermits()
         checker.checkArchive()
+        checker.checkFaults()
+        checker.measureTakeovers()
         for text in evidence.leftovers { checker.violation(.leftBehind, nil, text) }
+        for text in evidence.crashes { checker.violation(.crashed, nil, text) }
         return checker.report
     }
 
@@ -216,13 +219,37 @@ struct Checker {
         }
     }
 
+    /// A run in which less went wrong than was to says less.
+    private mutating func checkFaults() {
+        for fault in evidence.faults where fault.outcome == .failed {
+            violation(.fault, nil, "\(fault.kind): \(fault.target)")
+        }
+        for kind in evidence.missing { violation(.fault, nil, "\(kind) has not happened once") }
+    }
+
+    private mutating func measureTakeovers() {
+        let begun = tasks.values.compactMap { task -> (queue: String, storedAt: Int64, start: Int64)? in
+            guard task.isConfirmed, let storedAt = acknowledgedAt[task.id],
+                let start = runsOfTask[task.id]?.map({ runs[$0].start }).min()
+            else { return nil }
+            return (task.queue, storedAt, start)
+        }
+        for takeover in evidence.takeovers {
+            let first = begun.lazy
+                .filter { takeover.queues.contains($0.queue) && min($0.storedAt, $0.start) >= takeover.time }
+                .map { max($0.storedAt, $0.start) - takeover.time }
+                .min()
+            if let first { report.takeoverPauses.append(first) }
+        }
+    }
+
     /// What is in the archive has a reason.
     private mutating func checkArchive() {
         for (id, error) in evidence.archived {
             if error.isEmpty { violation(.archived, id, "is in the archive without an error") }
             guard let kind = kind(of: id) else { continue }
             report.archivedKinds[kind, default: 0] += 1
-            if !kind.mayBeArchived { violation(.archived, id, "of kind \(kind) is in the archive: \(error)") }
+            if !kind.mayBeArchived(error) { violation(.archived, id, "of kind \(kind) is in the archive: \(error)") }
         }
     }
 }

@@ -2,7 +2,12 @@
 struct Evidence {
     var lines: [JournalLine] = []
     var processes: [ProcessRecord] = []
+    /// Processes that ended as nobody wanted them to, in words.
+    var crashes: [String] = []
     var faults: [FaultRecord] = []
+    /// Kinds of faults that have not happened and should have.
+    var missing: [FaultKind] = []
+    var takeovers: [Takeover] = []
     /// Tasks in the archive, with their errors.
     var archived: [String: String] = [:]
     /// What is in the store and should not be, in words.
@@ -79,7 +84,7 @@ struct Causes {
 
     private func concerns(_ fault: FaultRecord, _ process: String) -> Bool {
         switch fault.kind {
-        case .killWorker, .killProducer, .endWorker: false
+        case .killWorker, .killProducer, .endWorker, .setClock: false
         case .stopWorker, .stopProducer, .stopWorkerForLong, .cut, .refuse, .hold, .delay, .swallow:
             fault.target == process
         default: true

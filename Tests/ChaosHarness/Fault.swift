@@ -11,6 +11,8 @@ enum FaultKind: String, CaseIterable, Sendable {
     case stopWorkerForLong
     /// SIGTERM.
     case endWorker
+    /// The time of day changes for a worker, by up to ten minutes.
+    case setClock
 
     // The network between a process and a server.
     /// All connections are closed.
@@ -75,22 +77,25 @@ struct FaultLane: Sendable {
     private let choices: [Choice]
     private let pause: ClosedRange<Int>
     private var numbers: SeededNumbers
+    /// What comes next, from the end on.
+    private var deck: [Choice]
 
     init(_ name: String, seed: UInt64, pause: ClosedRange<Int>, _ choices: [Choice]) {
         self.name = name
         self.pause = pause
         self.choices = choices
         numbers = SeededNumbers(seed: seed, stream: name)
+        // Each kind once, so that none is missing in a short run.
+        deck = choices.shuffled(using: &numbers)
     }
 
+    var kinds: Set<FaultKind> { Set(choices.map(\.kind)) }
+
     mutating func next() -> Fault {
-        var number = Int.random(in: 0..<choices.reduce(0) { $0 + $1.weight }, using: &numbers)
-        var choice = choices[0]
-        for candidate in choices {
-            choice = candidate
-            if number < candidate.weight { break }
-            number -= candidate.weight
+        if deck.isEmpty {
+            deck = choices.flatMap { Array(repeating: $0, count: $0.weight) }.shuffled(using: &numbers)
         }
+        let choice = deck.removeLast()
         return Fault(
             kind: choice.kind,
             choice: Int.random(in: 0..<1_000_000, using: &numbers),
@@ -108,7 +113,7 @@ struct FaultLane: Sendable {
             pause: 500...2500,
             [
                 (.killWorker, 4, 0...1500), (.stopWorker, 3, 50...4000), (.endWorker, 2, 0...500),
-                (.killProducer, 2, 0...1000), (.stopProducer, 1, 50...4000),
+                (.setClock, 1, 0...0), (.killProducer, 2, 0...1000), (.stopProducer, 1, 50...4000),
             ]
         )
     }
@@ -131,14 +136,30 @@ struct FaultLane: Sendable {
     }
 }
 
-/// Something that went wrong.
+/// Something that went wrong, or was to.
 struct FaultRecord: Equatable, Sendable {
+    enum Outcome: String, Sendable {
+        case done
+        /// There was nobody whom it could happen to at that moment.
+        case impossible
+        /// It did not come about as it should. It may have happened in part.
+        case failed
+    }
+
     var kind: FaultKind
-    /// The process or server.
+    /// The process or server; the reason, if it did not happen.
     var target: String
     /// On the journals' clock.
     var from: Int64
     var to: Int64
+    var outcome = Outcome.done
+}
+
+/// A fault cannot happen at the moment.
+struct NotNow: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }
 
 /// The life of a process of ours.

@@ -21,23 +21,28 @@ final class Fleet: Sendable {
         var generations: [Int: Int] = [:]
         /// Places in which nothing is to be started at the moment.
         var isHeld: Set<Int> = []
+        /// Places whose process something happens to at the moment.
+        var isTaken: Set<Int> = []
         var records: [ProcessRecord] = []
+        var crashes: [String] = []
     }
 
     let places: [Place]
     private let folder: URL
     private let settings: ChaosSettings
-    private let isConfirmed: Bool
+    private let replicas: Int
     private let state = Mutex(State())
 
-    init(_ places: [Place], folder: URL, settings: ChaosSettings, isConfirmed: Bool) {
+    init(_ places: [Place], folder: URL, settings: ChaosSettings, replicas: Int) {
         self.places = places
         self.folder = folder
         self.settings = settings
-        self.isConfirmed = isConfirmed
+        self.replicas = replicas
     }
 
     var records: [ProcessRecord] { state.withLock { $0.records } }
+    /// Processes that ended as nobody wanted them to, in words.
+    var crashes: [String] { state.withLock { $0.crashes } }
 
     func start() throws {
         for index in places.indices { try launch(index) }
@@ -61,7 +66,7 @@ final class Fleet: Sendable {
             // Early, because it takes two leases until they are given up.
             let poison = place.number == 0 && generation == 0 ? settings.poison : 0
             arguments += [
-                name, "\(settings.seed)", "\(max(1, settings.rate / producers))", isConfirmed ? "1" : "0", "\(poison)",
+                name, "\(settings.seed)", "\(max(1, settings.rate / producers))", "\(replicas)", "\(poison)",
             ]
         }
         let process = try ChildProcess(try ChaosProgram.path(), arguments, output: output, errors: output)
@@ -76,30 +81,66 @@ final class Fleet: Sendable {
         for index in places.indices {
             let isToStart = state.withLock { state in
                 guard let (name, process) = state.processes[index], !process.isRunning else { return false }
-                Self.note(&state, died: name)
+                Self.note(&state, died: name, status: process.status)
                 return !state.isHeld.contains(index)
             }
             if isToStart { try launch(index) }
         }
     }
 
-    private static func note(_ state: inout State, died name: String) {
-        guard let place = state.records.firstIndex(where: { $0.name == name }) else { return }
-        if state.records[place].diedAt == nil { state.records[place].diedAt = JournalClock.now() }
+    private static func note(_ state: inout State, died name: String, status: Int32?) {
+        guard let place = state.records.firstIndex(where: { $0.name == name }),
+            state.records[place].diedAt == nil
+        else { return }
+        state.records[place].diedAt = JournalClock.now()
+        // Told to, killed, told to before it expected signals, or started while no server could be reached.
+        if let status, ![0, SIGKILL, SIGTERM, 1].contains(status) {
+            state.crashes.append("\(name) ended with status or signal \(status): see \(name).log")
+        }
     }
 
     // MARK: Faults
 
-    /// Whom a fault happens to.
-    func pick(_ role: Role?, _ choice: Int) -> Int {
-        let fitting = places.indices.filter { role == nil || places[$0].role == role }
-        return fitting[choice % fitting.count]
+    /// A place whose connections something happens to.
+    func pick(_ choice: Int) -> Int { choice % places.count }
+
+    /// Takes a process of this role for a fault. No other one can take it until this one is over.
+    ///
+    /// - Returns: what `body` returns; it is told the place and the process's name.
+    /// - Throws: ``NotNow`` if all are taken or have just ended.
+    func withProcess<Value>(
+        _ role: Role,
+        _ choice: Int,
+        _ body: (Int, String) async throws -> Value
+    ) async throws -> Value {
+        let found = state.withLock { state -> (index: Int, name: String)? in
+            let fitting = places.indices.filter { index in
+                places[index].role == role && !state.isTaken.contains(index)
+                    && state.processes[index]?.process.isRunning == true
+            }
+            guard !fitting.isEmpty, let name = state.processes[fitting[choice % fitting.count]]?.name else {
+                return nil
+            }
+            state.isTaken.insert(fitting[choice % fitting.count])
+            return (fitting[choice % fitting.count], name)
+        }
+        guard let found else { throw NotNow("no \(role) is free") }
+        defer { state.withLock { _ = $0.isTaken.remove(found.index) } }
+        return try await body(found.index, found.name)
     }
 
     func name(_ index: Int) -> String { state.withLock { $0.processes[index]?.name ?? "-" } }
 
-    func signal(_ index: Int, _ number: Int32) {
-        state.withLock { $0.processes[index] }?.process.signal(number)
+    /// - Returns: whether there was a process to get it.
+    @discardableResult
+    func signal(_ index: Int, _ number: Int32) -> Bool {
+        guard let process = state.withLock({ $0.processes[index] })?.process, process.isRunning else { return false }
+        process.signal(number)
+        return true
+    }
+
+    func hasEnded(_ name: String) -> Bool {
+        state.withLock { $0.records.first { $0.name == name }?.diedAt != nil }
     }
 
     /// Kills a process, and has another one started after a while.
@@ -108,8 +149,8 @@ final class Fleet: Sendable {
             state.isHeld.insert(index)
             guard let (name, process) = state.processes[index] else { return }
             process.signal(SIGKILL)
-            process.waitUntilExit()
-            Self.note(&state, died: name)
+            let status = process.waitUntilExit()
+            Self.note(&state, died: name, status: status)
         }
         try? await Task.sleep(for: .milliseconds(milliseconds))
         _ = state.withLock { $0.isHeld.remove(index) }

@@ -59,6 +59,7 @@ enum Entry: Equatable {
     struct Acknowledgement: Equatable {
         var id: String
         var kind: ChaosKind
+        var queue: String
         /// `-` if it has none.
         var key: String
         /// Not to be started earlier, on the journals' clock.
@@ -72,7 +73,9 @@ enum Entry: Equatable {
     var text: String {
         switch self {
         case .acknowledged(let task):
-            "ack \(task.id) \(task.kind) \(task.key) \(task.earliest) \(task.tries) \(task.isConfirmed ? 1 : 0)"
+            """
+            ack \(task.id) \(task.kind) \(task.queue) \(task.key) \(task.earliest) \(task.tries) \(task.isConfirmed ? 1 : 0)
+            """
         case .started(let run, let id, let retried, let kind, let key): "start \(run) \(id) \(retried) \(kind) \(key)"
         case .ended(let run, let outcome): "end \(run) \(outcome)"
         case .took(let run, let id): "take \(run) \(id)"
@@ -86,18 +89,19 @@ enum Entry: Equatable {
     init?(_ words: [Substring]) {
         func number(_ index: Int) -> Int? { words.indices.contains(index) ? Int(words[index]) : nil }
         switch (words.first, words.count) {
-        case ("ack", 7):
-            guard let kind = ChaosKind(rawValue: String(words[2])), let earliest = Int64(words[4]),
-                let tries = number(5)
+        case ("ack", 8):
+            guard let kind = ChaosKind(rawValue: String(words[2])), let earliest = Int64(words[5]),
+                let tries = number(6)
             else { return nil }
             self = .acknowledged(
                 Acknowledgement(
                     id: String(words[1]),
                     kind: kind,
-                    key: String(words[3]),
+                    queue: String(words[3]),
+                    key: String(words[4]),
                     earliest: earliest,
                     tries: tries,
-                    isConfirmed: words[6] == "1"
+                    isConfirmed: words[7] == "1"
                 )
             )
         case ("start", 6):

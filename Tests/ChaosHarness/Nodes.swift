@@ -9,23 +9,36 @@ protocol Nodes: Sendable {
     var proxyTarget: Int? { get }
     /// Whether each acknowledged task is promised to survive.
     var isDurable: Bool { get }
-    /// Whether enqueues wait for a replica.
-    var isConfirmed: Bool { get }
+    /// How many replicas each enqueue waits for.
+    var replicas: Int { get }
     /// What goes wrong with the servers; none: nothing does.
     func lane(_ seed: UInt64) -> FaultLane?
     /// Makes something go wrong, and well again.
     ///
     /// - Returns: to whom.
+    /// - Throws: ``NotNow`` if there is nobody whom it can happen to; any other error if it did not come about as it should.
     func inject(_ fault: Fault) async throws -> String
+    /// Waits until all servers have the roles that they should have, and the same data.
+    func settle() async throws
     /// Brings all servers back. They serve when it returns.
     func heal() async throws
     /// The servers that hold data, one for each part of it.
     func masters() throws -> [RedisServer]
     /// All servers, for their logs.
     var servers: [RedisServer] { get }
+    /// Who knows which server is a master, and what to ask them; none: no other one can take over.
+    var witnesses: (servers: [RedisServer], question: [String]) { get }
+    /// The port of the master by the answer of a witness; `nil`: it names none.
+    func master(_ answer: String, of witness: RedisServer) -> Int?
+    /// The queues that the master at a port serves.
+    func queues(ofPort port: Int) throws -> Set<String>
 }
 
 extension Nodes {
+    var witnesses: (servers: [RedisServer], question: [String]) { ([], []) }
+    func master(_ answer: String, of witness: RedisServer) -> Int? { nil }
+    func queues(ofPort port: Int) throws -> Set<String> { [] }
+
     /// CLIENT KILL, CLIENT PAUSE and the like.
     ///
     /// - Returns: `nil` if it is something else.
@@ -34,9 +47,17 @@ extension Nodes {
             throw ChaosFailure("there is no master")
         }
         let name = "node\(server.port)"
+        func answer(_ words: [String], of server: RedisServer) async throws -> String {
+            try await blocking { try server.cli(words)[0] }
+        }
         func run(_ words: String...) async throws {
-            let answer = try await blocking { try server.cli(words)[0] }
-            guard !answer.hasPrefix("ERR") else { throw ChaosFailure("\(words[0]): \(answer)") }
+            let answer = try await answer(words, of: server)
+            guard answer == "OK" else { throw ChaosFailure("\(words[0]): \(answer)") }
+        }
+        func killConnections(_ words: String...) async throws {
+            let answer = try await answer(["CLIENT", "KILL"] + words, of: server)
+            guard let count = Int(answer) else { throw ChaosFailure("CLIENT KILL: \(answer)") }
+            guard count > 0 else { throw NotNow("\(name) has no such connection") }
         }
         switch fault.kind {
         case .pauseClients:
@@ -45,11 +66,12 @@ extension Nodes {
         case .sleep:
             try await run("DEBUG", "SLEEP", "\(Double(fault.length) / 1000)")
         case .flushScripts:
-            for master in masters { _ = try await blocking { try master.cli("SCRIPT", "FLUSH") } }
-        case .killClients:
-            try await run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        case .killListeners:
-            try await run("CLIENT", "KILL", "TYPE", "pubsub")
+            for master in masters {
+                let answer = try await answer(["SCRIPT", "FLUSH"], of: master)
+                guard answer == "OK" else { throw ChaosFailure("SCRIPT FLUSH: \(answer)") }
+            }
+        case .killClients: try await killConnections("TYPE", "normal", "SKIPME", "yes")
+        case .killListeners: try await killConnections("TYPE", "pubsub")
         case .fillMemory:
             try await run("CONFIG", "SET", "maxmemory", "1")
             try await Task.sleep(for: .milliseconds(fault.length))
@@ -61,6 +83,15 @@ extension Nodes {
         default: return nil
         }
         return name
+    }
+
+    /// SIGKILL, and another start after a while.
+    func restart(_ server: RedisServer, after milliseconds: Int) async throws -> String {
+        guard server.isRunning else { throw ChaosFailure("node\(server.port) has ended on its own") }
+        server.kill()
+        try await Task.sleep(for: .milliseconds(milliseconds))
+        try await server.start()
+        return "node\(server.port)"
     }
 }
 
@@ -84,7 +115,7 @@ struct StandaloneNodes: Nodes {
     var uri: String { server.uri }
     var proxyTarget: Int? { server.port }
     var isDurable: Bool { isSynced }
-    var isConfirmed: Bool { false }
+    var replicas: Int { 0 }
     var servers: [RedisServer] { [server] }
 
     func lane(_ seed: UInt64) -> FaultLane? {
@@ -103,212 +134,21 @@ struct StandaloneNodes: Nodes {
 
     func inject(_ fault: Fault) async throws -> String {
         if let name = try await injectCommon(fault, [server]) { return name }
-        server.kill()
-        try await Task.sleep(for: .milliseconds(fault.length))
-        try await server.start()
-        return "node\(server.port)"
+        return try await restart(server, after: fault.length)
+    }
+
+    func settle() async throws {
+        try await eventually("the server answers") { try await blocking { try server.cli("PING") } == "PONG" }
     }
 
     func heal() async throws {
         if !server.isRunning { try await server.start() }
         server.resume()
-        try await eventually("the server answers") { try await blocking { try server.cli("PING") } == "PONG" }
+        try await settle()
         _ = try await blocking { try server.cli("CONFIG", "SET", "maxmemory", "0") }
     }
 
     func masters() throws -> [RedisServer] { [server] }
-}
-
-/// A master, two replicas and three Sentinels.
-struct SentinelNodes: Nodes {
-    static let arguments = ["--appendonly", "yes", "--appendfsync", "everysec"]
-
-    let redis: SentinelSet
-
-    var uri: String { redis.uri }
-    var proxyTarget: Int? { nil }
-    var isDurable: Bool { false }
-    var isConfirmed: Bool { true }
-    var servers: [RedisServer] { redis.servers + redis.sentinels }
-
-    func lane(_ seed: UInt64) -> FaultLane? {
-        FaultLane(
-            "nodes",
-            seed: seed,
-            pause: 1000...5000,
-            [
-                (.killNode, 3, 2000...6000), (.stopNode, 3, 200...8000), (.failOver, 2, 0...0),
-                (.killReplica, 2, 0...3000),
-                (.killSentinel, 2, 0...4000), (.pauseClients, 2, 50...3000), (.sleep, 1, 100...3000),
-                (.flushScripts, 2, 0...0), (.killClients, 2, 0...0), (.killListeners, 2, 0...0),
-            ]
-        )
-    }
-
-    func inject(_ fault: Fault) async throws -> String {
-        if fault.kind == .killSentinel {
-            return try await restart(redis.sentinels[fault.choice % redis.sentinels.count], after: fault.length)
-        }
-        guard let master = try await blocking({ redis.master() }) else { throw ChaosFailure("there is no master") }
-        switch fault.kind {
-        case .killNode:
-            let name = try await restart(master, after: fault.length)
-            try await settle()
-            return name
-        case .killReplica:
-            let replicas = redis.servers.filter { $0 !== master }
-            let name = try await restart(replicas[fault.choice % replicas.count], after: fault.length)
-            try await settle()
-            return name
-        case .failOver:
-            try await redis.failOver()
-            try await eventually("another server is the master") { try await blocking { redis.master() } !== master }
-            try await settle()
-            return "node\(master.port)"
-        default:
-            guard let name = try await injectCommon(fault, [master]) else {
-                throw ChaosFailure("\(fault.kind) cannot happen to Sentinels")
-            }
-            try await settle()
-            return name
-        }
-    }
-
-    private func restart(_ server: RedisServer, after milliseconds: Int) async throws -> String {
-        server.kill()
-        try await Task.sleep(for: .milliseconds(milliseconds))
-        try await server.start()
-        return "node\(server.port)"
-    }
-
-    /// Until there is one master with two replicas that are in step, as the Sentinels see it too.
-    private func settle() async throws {
-        try await eventually("there is one master with its replicas") {
-            // One that is on its way back does not answer.
-            (try? await blocking { try isSettled() }) == true
-        }
-    }
-
-    private func isSettled() throws -> Bool {
-        let roles = try redis.servers.map { try $0.cli("INFO", "replication") }
-        guard roles.count(where: { $0.contains("role:master") }) == 1,
-            roles.count(where: { $0.contains("master_link_status:up") }) == redis.servers.count - 1,
-            let master = zip(redis.servers, roles).first(where: { $1.contains("role:master") })?.0
-        else { return false }
-        return try redis.sentinels.allSatisfy { sentinel in
-            try sentinel.cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SentinelSet.masterName)
-                == "127.0.0.1\n\(master.port)"
-        }
-    }
-
-    func heal() async throws {
-        for server in servers {
-            if !server.isRunning { try await server.start() }
-            server.resume()
-        }
-        try await settle()
-    }
-
-    func masters() throws -> [RedisServer] { redis.master().map { [$0] } ?? [] }
-}
-
-/// Three masters with one replica each.
-struct ClusterNodes: Nodes {
-    let cluster: ClusterSet
-
-    var uri: String { cluster.uri }
-    var proxyTarget: Int? { nil }
-    var isDurable: Bool { false }
-    var isConfirmed: Bool { true }
-    var servers: [RedisServer] { cluster.servers }
-
-    func lane(_ seed: UInt64) -> FaultLane? {
-        FaultLane(
-            "nodes",
-            seed: seed,
-            pause: 1000...5000,
-            [
-                (.killNode, 3, 3000...6000), (.stopNode, 3, 200...8000), (.failOver, 2, 0...0),
-                (.killReplica, 1, 0...3000),
-                (.moveSlot, 4, 0...0), (.pauseClients, 2, 50...3000), (.sleep, 1, 100...3000),
-                (.flushScripts, 2, 0...0), (.killClients, 2, 0...0), (.killListeners, 2, 0...0),
-            ]
-        )
-    }
-
-    func inject(_ fault: Fault) async throws -> String {
-        let masters = try await blocking { try self.masters() }
-        guard masters.count == 3 else { throw ChaosFailure("there are \(masters.count) masters") }
-        let master = masters[fault.choice % masters.count]
-        let replicas = cluster.servers.filter { server in !masters.contains { $0 === server } }
-        let replica = replicas[fault.choice % replicas.count]
-        switch fault.kind {
-        case .killNode, .killReplica:
-            let server = fault.kind == .killNode ? master : replica
-            server.kill()
-            try await Task.sleep(for: .milliseconds(fault.length))
-            try await server.start()
-            try await settle()
-            return "node\(server.port)"
-        case .failOver:
-            _ = try await blocking { try replica.cli("CLUSTER", "FAILOVER") }
-            try await eventually("the replica is a master") {
-                try await blocking { try replica.cli("ROLE").hasPrefix("master") }
-            }
-            try await settle()
-            return "node\(replica.port)"
-        case .moveSlot:
-            let queue = ChaosTask.queues[fault.choice % ChaosTask.queues.count]
-            return try await blocking {
-                let slot = try cluster.slot(of: "asynq:{\(queue)}:")
-                guard let old = try cluster.master(of: slot) else { throw ChaosFailure("nobody serves slot \(slot)") }
-                let others = masters.filter { $0 !== old }
-                let new = others[fault.choice % others.count]
-                try cluster.move(slot, from: old, to: new)
-                return "slot of \(queue), node\(old.port) to node\(new.port)"
-            }
-        default:
-            guard let name = try await injectCommon(fault, masters) else {
-                throw ChaosFailure("\(fault.kind) cannot happen to a Cluster")
-            }
-            try await settle()
-            return name
-        }
-    }
-
-    /// Until all nodes agree on three masters, each with a replica that is in step.
-    private func settle() async throws {
-        try await eventually("the Cluster is whole") {
-            // One that is on its way back does not answer.
-            (try? await blocking { try isSettled() }) == true
-        }
-    }
-
-    private func isSettled() throws -> Bool {
-        try cluster.servers.allSatisfy { server in
-            guard try server.cli("CLUSTER", "INFO").contains("cluster_state:ok") else { return false }
-            let nodes = try ClusterSet.view(of: server)
-            guard nodes.count == cluster.servers.count, nodes.count(where: \.isMaster) == 3 else { return false }
-            let role = try server.cli("INFO", "replication")
-            return role.contains("role:master")
-                ? role.contains("connected_slaves:1") : role.contains("master_link_status:up")
-        }
-    }
-
-    func heal() async throws {
-        for server in servers {
-            if !server.isRunning { try await server.start() }
-            server.resume()
-        }
-        try await settle()
-    }
-
-    func masters() throws -> [RedisServer] {
-        try cluster.servers.filter { server in
-            guard server.isRunning else { return false }
-            return try server.cli("ROLE").hasPrefix("master")
-        }
-    }
 }
 
 /// A file that all processes share.
@@ -318,11 +158,12 @@ struct FileNodes: Nodes {
     var uri: String { "sqlite:\(path)" }
     var proxyTarget: Int? { nil }
     var isDurable: Bool { true }
-    var isConfirmed: Bool { false }
+    var replicas: Int { 0 }
     var servers: [RedisServer] { [] }
 
     func lane(_ seed: UInt64) -> FaultLane? { nil }
     func inject(_ fault: Fault) async throws -> String { throw ChaosFailure("\(fault.kind) cannot happen to a file") }
+    func settle() async throws {}
     func heal() async throws {}
     func masters() throws -> [RedisServer] { [] }
 }

@@ -48,6 +48,8 @@ final class Proxy: Sendable {
         cut()
     }
 
+    var hasConnections: Bool { state.withLock { !$0.clients.isEmpty } }
+
     var mode: Mode { state.withLock { $0.mode } }
 
     func become(_ mode: Mode) { state.withLock { $0.mode = mode } }

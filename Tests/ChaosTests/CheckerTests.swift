@@ -21,7 +21,7 @@ struct CheckerTests {
     }
 
     private let once: [(Double, String, String)] = [
-        (1, "producer0.0", "ack a plain - 0 1 1"),
+        (1, "producer0.0", "ack a plain default - 0 1 1"),
         (2, "worker0.0", "start 1 a 0 plain -"),
         (2.1, "worker0.0", "end 1 done"),
     ]
@@ -49,19 +49,19 @@ struct CheckerTests {
     }
 
     @Test func `a task in the archive is not lost, if it has a reason to be there`() throws {
-        var flaky = try evidence([(1, "producer0.0", "ack a flaky - 0 1 1")])
+        var flaky = try evidence([(1, "producer0.0", "ack a flaky default - 0 1 1")])
         flaky.archived = ["a": "bad luck"]
         #expect(rules(flaky).isEmpty)
         flaky.archived = ["a": ""]
         #expect(rules(flaky) == [.archived])
-        var plain = try evidence([(1, "producer0.0", "ack a plain - 0 1 1")])
+        var plain = try evidence([(1, "producer0.0", "ack a plain default - 0 1 1")])
         plain.archived = ["a": "asynq: task lease expired"]
         #expect(rules(plain) == [.archived])
     }
 
     @Test func `what no promise holds for is counted`() throws {
         var evidence = try evidence([
-            (1, "producer0.0", "ack a plain - 0 1 1"), (1, "producer0.0", "ack b plain - 0 2 0"),
+            (1, "producer0.0", "ack a plain default - 0 1 1"), (1, "producer0.0", "ack b plain default - 0 2 0"),
         ])
         evidence.isDurable = false
         let report = Checker.check(evidence)
@@ -72,7 +72,7 @@ struct CheckerTests {
 
     @Test func `a task of a group has run when it was aggregated into one that ran`() throws {
         let lines: [(Double, String, String)] = [
-            (1, "producer0.0", "ack a grouped g1 0 1 1"),
+            (1, "producer0.0", "ack a grouped default g1 0 1 1"),
             (2, "worker0.0", "start 1 d 0 digest -"),
             (2.1, "worker0.0", "member 1 a"),
             (2.2, "worker0.0", "end 1 done"),
@@ -122,7 +122,7 @@ struct CheckerTests {
 
     @Test func `a task that was sent twice may run twice`() throws {
         var lines = twice
-        lines[0].2 = "ack a plain - 0 2 1"
+        lines[0].2 = "ack a plain default - 0 2 1"
         #expect(Checker.check(try evidence(lines)).duplicates == [.enqueueRepeated: 1])
     }
 
@@ -134,13 +134,13 @@ struct CheckerTests {
 
     @Test func `a task must not start before its time`() throws {
         var lines = once
-        lines[0].2 = "ack a delayed - 2500000000 1 1"
+        lines[0].2 = "ack a delayed default - 2500000000 1 1"
         #expect(rules(try evidence(lines)) == [.early])
     }
 
     @Test func `a task must start soon when all is well`() throws {
         var lines = once
-        lines[0].2 = "ack a probe - 0 1 1"
+        lines[0].2 = "ack a probe default - 0 1 1"
         #expect(rules(try evidence(lines)).isEmpty)
         lines[1].0 = 7
         lines[2].0 = 7.1
@@ -180,6 +180,41 @@ struct CheckerTests {
         lines[lines.count - 1].2 = "take 0 other"
         lines.insert((1.5, "worker0.0", "give 0 t0"), at: lines.count - 1)
         #expect(rules(try evidence(lines)).isEmpty)
+    }
+
+    @Test func `a fault that did not work out, or never came, breaks a rule`() throws {
+        var evidence = try evidence(once)
+        evidence.faults = [fault(.killNode, "node1", 1, 2), fault(.failOver, "node1", 3, 4)]
+        evidence.faults[0].outcome = .impossible
+        #expect(rules(evidence).isEmpty)
+        evidence.faults[1].outcome = .failed
+        #expect(rules(evidence) == [.fault])
+        evidence.faults[1].outcome = .done
+        evidence.missing = [.killNode]
+        #expect(rules(evidence) == [.fault])
+    }
+
+    @Test func `a process must not crash`() throws {
+        var evidence = try evidence(once)
+        evidence.crashes = ["worker0.0 ended with status or signal 4"]
+        #expect(rules(evidence) == [.crashed])
+    }
+
+    @Test func `the pause of a fail-over ends with the first task that is stored by the new master and runs`() throws {
+        let lines: [(Double, String, String)] = [
+            (1, "producer0.0", "ack a plain default - 0 1 1"), (2.1, "worker0.0", "start 1 a 0 plain -"),
+            (2.2, "producer0.0", "ack b plain default - 0 2 0"), (2.3, "worker0.0", "start 2 b 0 plain -"),
+            (2.4, "producer0.0", "ack c plain low - 0 1 1"), (2.5, "worker0.0", "start 3 c 0 plain -"),
+            (2.7, "worker0.0", "start 4 d 0 plain -"), (2.8, "producer0.0", "ack d plain default - 0 1 1"),
+        ]
+        var evidence = try evidence(lines)
+        evidence.isDurable = false
+        evidence.takeovers = [
+            Takeover(time: 2 * Self.second, port: 1, queues: ["default"]),
+            Takeover(time: 2 * Self.second, port: 2, queues: []),
+        ]
+        // One before, one that nobody has confirmed, one on another server do not count.
+        #expect(Checker.check(evidence).takeoverPauses.map { $0 / 1_000_000 } == [800])
     }
 
     @Test func `nothing may be left behind`() throws {

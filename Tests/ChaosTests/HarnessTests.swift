@@ -13,7 +13,25 @@ struct HarnessTests {
         }
         #expect(faults(7) == faults(7))
         #expect(faults(7) != faults(8))
-        #expect(Set(faults(7).map(\.kind)) == [.cut, .refuse, .hold, .delay, .swallow])
+        let kinds: Set<FaultKind> = [.cut, .refuse, .hold, .delay, .swallow]
+        #expect(FaultLane.network(7).kinds == kinds)
+        #expect(Set(faults(7).prefix(kinds.count).map(\.kind)) == kinds)
+    }
+
+    @Test func `another master is noticed once, however many see it, and when`() throws {
+        let watch = TakeoverWatch(FileNodes(path: ""))
+        for witness in 1...3 { try watch.heard(witness, 10) }
+        #expect(watch.takeovers.isEmpty)
+        try watch.heard(1, 11)
+        try watch.heard(2, 10)
+        try watch.heard(2, 11)
+        try watch.heard(3, 11)
+        #expect(watch.takeovers.map(\.port) == [11])
+        // A node of a Cluster that was a replica says that it is the master.
+        try watch.heard(4, nil)
+        try watch.heard(4, 4)
+        try watch.heard(1, 10)
+        #expect(watch.takeovers.map(\.port) == [11, 4, 10])
     }
 
     @Test func `what is written in a journal is read in it, but for a line that was cut off`() throws {
@@ -21,7 +39,9 @@ struct HarnessTests {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let entries: [Entry] = [
-            .acknowledged(.init(id: "a", kind: .unique, key: "k", earliest: 5, tries: 2, isConfirmed: false)),
+            .acknowledged(
+                .init(id: "a", kind: .unique, queue: "q", key: "k", earliest: 5, tries: 2, isConfirmed: false)
+            ),
             .started(run: 3, id: "a", retried: 1, kind: .unique, key: "k"), .ended(run: 3, outcome: .limited),
             .took(run: 3, id: "a"), .gave(run: 3, id: "a"), .aggregated(run: 3, id: "a"),
             .failed(code: "brokerUnavailable"),

@@ -144,12 +144,41 @@ package final class ClusterSet: Sendable {
         }
     }
 
+    // MARK: Taking over
+
+    /// Makes a replica the master in place of its own, in good order: asks until it is.
+    ///
+    /// - Throws: if it is not within a minute; with the last answer.
+    package func failOver(to replica: RedisServer) async throws {
+        var nextTry = ContinuousClock.now
+        var answer = ""
+        do {
+            try await eventually("the replica is a master") {
+                if ContinuousClock.now >= nextTry {
+                    answer = try replica.cli("CLUSTER", "FAILOVER")
+                    // It gives up on its own after five.
+                    nextTry += .seconds(6)
+                }
+                return try replica.cli("ROLE").hasPrefix("master")
+            }
+        } catch {
+            throw NeverHappened(description: "\(error); CLUSTER FAILOVER: \(answer)")
+        }
+    }
+
     // MARK: Moving
+
+    private func order(_ server: RedisServer, _ words: String...) throws {
+        let answer = try server.cli(["CLUSTER"] + words)[0]
+        guard answer == "OK" else {
+            throw NeverHappened(description: "CLUSTER \(words.joined(separator: " ")): \(answer)")
+        }
+    }
 
     /// Begins to move a slot: from now on the new node is asked for what the old one does not have.
     package func beginMove(_ slot: Int, from old: RedisServer, to new: RedisServer) throws {
-        try new.cli("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", old.cli("CLUSTER", "MYID"))
-        try old.cli("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", new.cli("CLUSTER", "MYID"))
+        try order(new, "SETSLOT", "\(slot)", "IMPORTING", old.cli("CLUSTER", "MYID"))
+        try order(old, "SETSLOT", "\(slot)", "MIGRATING", new.cli("CLUSTER", "MYID"))
     }
 
     /// Moves keys of a slot, at most so many. Returns how many.
@@ -168,10 +197,10 @@ package final class ClusterSet: Sendable {
     package func endMove(_ slot: Int, to new: RedisServer) throws {
         let id = try new.cli("CLUSTER", "MYID")
         // The new one first: between the two steps somebody must serve it.
-        try new.cli("CLUSTER", "SETSLOT", "\(slot)", "NODE", id)
+        try order(new, "SETSLOT", "\(slot)", "NODE", id)
         for server in servers where server.isRunning && server.port != new.port {
             guard try server.cli("ROLE").hasPrefix("master") else { continue }
-            try server.cli("CLUSTER", "SETSLOT", "\(slot)", "NODE", id)
+            try order(server, "SETSLOT", "\(slot)", "NODE", id)
         }
     }
 

@@ -72,19 +72,19 @@ package final class SentinelSet: Sendable {
         let set = SentinelSet(servers: servers, sentinels: watching)
         guard sentinels > 1 else { return set }
         for sentinel in watching {
-            // They would look for each other every two seconds.
-            try sentinel.cli("SENTINEL", "DEBUG", "publish-period", "100", "info-period", "200", "ask-period", "100")
+            // They would look for each other every two seconds. A replica that becomes a master without their knowledge is
+            // made a replica again after four periods, which must be longer than the second in which the one that has
+            // promoted it looks at it again: it would never be the master otherwise.
+            try sentinel.cli("SENTINEL", "DEBUG", "publish-period", "500", "info-period", "500", "ask-period", "100")
         }
         try await eventually("the Sentinels know each other and the replicas") {
             try watching.allSatisfy { sentinel in
-                let facts = try sentinel.masterFacts()
-                return facts["num-other-sentinels"] == "\(sentinels - 1)" && facts["num-slaves"] == "\(replicas)"
+                let facts = try sentinel.cli("SENTINEL", "MASTER", masterName).split(separator: "\n").map(String.init)
+                func fact(_ name: String) -> Int? {
+                    facts.firstIndex(of: name).flatMap { Int(facts[$0 + 1]) }
+                }
+                return fact("num-other-sentinels") == sentinels - 1 && fact("num-slaves") == replicas
             }
-        }
-        for sentinel in watching {
-            // Four of these periods after a replica has become a master, Sentinels that have not heard why make it a replica
-            // again. On a busy machine the one that promotes it may not have said so in less than the default of seconds.
-            try sentinel.cli("SENTINEL", "DEBUG", "publish-period", "2000")
         }
         return set
     }
@@ -94,35 +94,30 @@ package final class SentinelSet: Sendable {
         servers.first { $0.isRunning && (try? $0.cli("ROLE"))?.hasPrefix("master") == true }
     }
 
-    /// Makes another server the master, in good order. Returns when the Sentinel that is asked sees the new one.
+    /// Where a Sentinel says the master is; `nil` if it says nothing of use.
+    package static func port(_ answer: String) -> Int? {
+        let lines = answer.split(separator: "\n")
+        return lines.count == 2 ? Int(lines[1]) : nil
+    }
+
+    /// Makes another server the master, in good order: asks until a Sentinel names another one. On a busy machine it has no
+    /// replica to choose at a moment, or gives up.
     ///
-    /// An attempt ends without effect if no replica looks good enough to that Sentinel, as on a machine that is busy, so it
-    /// is made again until it has succeeded.
+    /// - Throws: for an answer that does not say "not now", and after a minute.
     package func failOver() async throws {
         let sentinel = sentinels[0]
-        let before = try sentinel.masterFacts()["port"]
-        try await eventually("the Sentinels have made another one the master") {
-            let facts = try sentinel.masterFacts()
-            if facts["port"] != before { return true }
-            if facts["flags"]?.contains("failover_in_progress") != true {
-                try sentinel.cli("SENTINEL", "FAILOVER", Self.masterName)
+        let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.masterName]
+        let old = Self.port(try sentinel.cli(question)[0])
+        var nextTry = ContinuousClock.now
+        try await eventually("the Sentinels name another master") {
+            if ContinuousClock.now >= nextTry {
+                let answer = try sentinel.cli("SENTINEL", "FAILOVER", Self.masterName)
+                guard ["OK", "NOGOODSLAVE", "INPROG"].contains(answer.prefix { $0 != " " }) else {
+                    throw NeverHappened(description: "SENTINEL FAILOVER: \(answer)")
+                }
+                nextTry += .seconds(1)
             }
-            return false
+            return Self.port(try sentinel.cli(question)[0]) != old
         }
-    }
-}
-
-extension RedisServer {
-    /// What a Sentinel says of the master.
-    fileprivate func masterFacts() throws -> [String: String] {
-        let lines = try cli("SENTINEL", "MASTER", SentinelSet.masterName).split(
-            separator: "\n",
-            omittingEmptySubsequences: false
-        )
-        .map(String.init)
-        return Dictionary(
-            stride(from: 0, to: lines.count - 1, by: 2).map { (lines[$0], lines[$0 + 1]) },
-            uniquingKeysWith: { first, _ in first }
-        )
     }
 }
