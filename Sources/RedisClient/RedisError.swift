@@ -51,7 +51,9 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
     /// one role or one place to another.
     package var isPassing: Bool {
         if isOfMigration { return true }
-        return ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "BUSY", "NOREPLICAS"].contains(serverCode)
+        // UNBLOCKED ends a wait, for replicas say, when the server becomes a replica itself.
+        return ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "BUSY", "NOREPLICAS", "UNBLOCKED"]
+            .contains(serverCode)
     }
 
     /// Whether Redis has reached its `maxmemory`. Redis 6.2 puts that into the text of a script's error.

@@ -55,6 +55,22 @@ struct DurabilityTests {
         }
     }
 
+    @Test func `an enqueue whose master becomes a replica meanwhile may be tried again`() async throws {
+        try await withBroker(.replicas(1, within: .seconds(60))) { broker, master, replica in
+            #expect(await enqueue("a", broker) == nil)
+            replica.suspend()
+            async let outcome = enqueue("b", broker)
+            try await eventually("the enqueue waits for replicas") {
+                try master.cli("INFO", "clients").contains("blocked_clients:1")
+            }
+            try master.cli("REPLICAOF", "127.0.0.1", "1")
+            // Nobody knows whether the new master has it: no failure of the task's, and no "it is stored".
+            let error = try #require(await outcome)
+            #expect(error.code == .brokerUnavailable, "\(error)")
+            #expect((error.cause as? RedisError)?.serverCode == "UNBLOCKED", "\(error)")
+        }
+    }
+
     /// Which of the two depends on the server of the tests: `ASYNQ_REDIS_SERVER` names another one.
     @Test func `an enqueue that waits for the append-only file is acknowledged, or refused by a Redis that is too old`()
         async throws
