@@ -51,6 +51,20 @@ struct WorkerTableTests {
         #expect(table.demand == 9)
     }
 
+    @Test func `what was in stock when its lease ended is not begun`() {
+        var table = WorkerTable(concurrency: 1)
+        let tickets = table.admit(tasks(3), dequeuedAt: 0, now: 0)
+        // The heartbeat has reached only the last one.
+        table.extended([table.held()[2].slot], at: 20 * second)
+        let step = table.finished(tickets[0], .done, isDecided: false, now: 29 * second)
+        #expect(next(step) == "2" && table.stockCount == 0)
+        #expect(Set(table.held().map(\.task.message.id)) == ["0", "2"])
+        // Nor is what was on its way here.
+        var late = WorkerTable(concurrency: 1)
+        #expect(late.admit(tasks(2), dequeuedAt: 0, now: 29 * second).isEmpty)
+        #expect(late.held().isEmpty && late.running == 0)
+    }
+
     @Test func `a worker goes on with the stock, and its outcomes are stored once`() {
         var table = WorkerTable(concurrency: 1)
         let tickets = table.admit(tasks(2), dequeuedAt: 0, now: 0)

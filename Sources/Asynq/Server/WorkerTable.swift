@@ -125,10 +125,10 @@ struct WorkerTable {
 
     // MARK: Taking tasks
 
-    /// Takes over dequeued tasks. Returns those to run, each on a new worker that is then to be ``attach``ed.
+    /// Takes over dequeued tasks, unless their leases are over. Returns those to run, each on a new worker that is then to be ``attach``ed.
     mutating func admit(_ tasks: [LeasedTask], dequeuedAt: Int64, now: Int64) -> [Ticket] {
         var tickets: [Ticket] = []
-        for task in tasks {
+        for task in tasks where Self.leaseEnd(from: dequeuedAt) > now {
             let index = freeSlots.popLast() ?? slots.count
             if index == slots.count { slots.append(Slot()) }
             slots[index].phase = .stocked
@@ -211,8 +211,10 @@ struct WorkerTable {
         }
         finishedCount &+= 1
         settle(index, outcome)
-        if cause == nil, isAccepting, let next = stock.popFirst(), let task = slots[next].task {
-            return .run(begin(next, task, worker: ticket.worker, now))
+        while cause == nil, isAccepting, let next = stock.popFirst(), let task = slots[next].task {
+            if slots[next].leaseEnd > now { return .run(begin(next, task, worker: ticket.worker, now)) }
+            // The process was stopped for long: another server has it, or will.
+            release(next)
         }
         running -= 1
         retire(ticket.worker)
