@@ -31,16 +31,15 @@ struct ChaosReport {
     /// Of unique tasks, and of places in the semaphore.
     var overlaps: [Causes.Cause: Int] = [:]
     var mostPermits = 0
-    var lostConfirmed: [String] = []
-    var lostUnconfirmed: [String] = []
+    /// Of those whose survival nobody promised.
+    var lostWithoutPromise = 0
     /// What producers were told, by code: how many batches.
     var errors: [String: Int] = [:]
     /// Between two tasks that were done while things went wrong, in nanoseconds.
     var longestSilence: Int64 = 0
     /// From the acknowledgement to the start when all was well, in nanoseconds.
     var slowestProbe: Int64 = 0
-    /// From each server that became a master in place of another one to the first task that it acknowledged and that ran, in
-    /// nanoseconds.
+    /// From each server that became a master in place of another one to the first task that began, in nanoseconds.
     var takeoverPauses: [Int64] = []
     var violations: [Violation] = []
 
@@ -65,14 +64,8 @@ struct ChaosReport {
             ("places", "at most \(mostPermits) of \(ChaosTask.places) held without such a cause"),
             ("errors", list(errors) { $0 }),
         ]
-        rows.append(
-            isDurable
-                ? ("lost", "\(lost)")
-                : (
-                    "lost",
-                    "no promise: \(lostConfirmed.count) that a replica had confirmed, \(lostUnconfirmed.count) others"
-                )
-        )
+        let others = isDurable ? "" : " that were to survive; \(lostWithoutPromise) others"
+        rows.append(("lost", "\(lost)\(others)"))
         rows.append(("silence", "\(longestSilence / 1_000_000) ms at most without a task done"))
         if let most = takeoverPauses.max() {
             let median = takeoverPauses.sorted()[takeoverPauses.count / 2]

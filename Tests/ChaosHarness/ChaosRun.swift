@@ -131,6 +131,7 @@ struct ChaosRun {
             archived: leftovers.archived,
             leftovers: leftovers.found,
             isDurable: nodes.isDurable,
+            isReplicated: nodes.replicas > 0,
             quietAt: quietAt
         )
     }

@@ -115,12 +115,10 @@ struct Checker {
         for (id, task) in tasks where evidence.archived[id] == nil {
             let isDone = task.kind == .grouped ? aggregations[id] != nil : !completions(of: id).isEmpty
             if isDone { continue }
-            if evidence.isDurable {
+            if evidence.isDurable || (evidence.isReplicated && task.isConfirmed) {
                 violation(.lost, id, "was acknowledged, has not run to its end and is not in the archive")
-            } else if task.isConfirmed {
-                report.lostConfirmed.append(id)
             } else {
-                report.lostUnconfirmed.append(id)
+                report.lostWithoutPromise += 1
             }
         }
     }
@@ -228,18 +226,12 @@ struct Checker {
     }
 
     private mutating func measureTakeovers() {
-        let begun = tasks.values.compactMap { task -> (queue: String, storedAt: Int64, start: Int64)? in
-            guard task.isConfirmed, let storedAt = acknowledgedAt[task.id],
-                let start = runsOfTask[task.id]?.map({ runs[$0].start }).min()
-            else { return nil }
-            return (task.queue, storedAt, start)
-        }
-        for takeover in evidence.takeovers {
-            let first = begun.lazy
-                .filter { takeover.queues.contains($0.queue) && min($0.storedAt, $0.start) >= takeover.time }
-                .map { max($0.storedAt, $0.start) - takeover.time }
-                .min()
-            if let first { report.takeoverPauses.append(first) }
+        for takeover in evidence.takeovers where !takeover.queues.isEmpty {
+            // By time, as the lines were.
+            let first = runs.first { run in
+                run.start >= takeover.time && tasks[run.id].map { takeover.queues.contains($0.queue) } == true
+            }
+            if let first { report.takeoverPauses.append(first.start - takeover.time) }
         }
     }
 

@@ -18,7 +18,8 @@ struct ClusterNodes: Nodes {
             [
                 (.killNode, 3, 3000...6000), (.stopNode, 3, 200...8000), (.failOver, 2, 0...0),
                 (.killReplica, 1, 0...3000),
-                (.moveSlot, 4, 0...0), (.pauseClients, 2, 50...3000), (.sleep, 1, 100...3000),
+                (.moveSlot, 4, 0...0), (.joinNode, 1, 500...3000), (.pauseClients, 2, 50...3000),
+                (.sleep, 1, 100...3000),
                 (.flushScripts, 2, 0...0), (.killClients, 2, 0...0), (.killListeners, 2, 0...0),
             ]
         )
@@ -43,20 +44,34 @@ struct ClusterNodes: Nodes {
             try await cluster.failOver(to: replica)
             return "node\(replica.port)"
         case .moveSlot:
-            let queue = ChaosTask.queues[fault.choice % ChaosTask.queues.count]
-            return try await blocking {
-                let slot = try cluster.slot(of: "asynq:{\(queue)}:")
-                guard let old = try cluster.master(of: slot) else { throw ChaosFailure("nobody serves slot \(slot)") }
-                let others = masters.filter { $0 !== old }
-                let new = others[fault.choice % others.count]
-                try cluster.move(slot, from: old, to: new)
-                return "slot of \(queue), node\(old.port) to node\(new.port)"
-            }
+            let (queue, slot, old) = try await queue(fault)
+            let others = masters.filter { $0 !== old }
+            let new = others[fault.choice % others.count]
+            try await blocking { try cluster.move(slot, from: old, to: new) }
+            return "slot of \(queue), node\(old.port) to node\(new.port)"
+        case .joinNode:
+            let (queue, slot, old) = try await queue(fault)
+            let new = try await cluster.addMaster()
+            try await blocking { try cluster.move(slot, from: old, to: new) }
+            try await Task.sleep(for: .milliseconds(fault.length))
+            try await blocking { try cluster.move(slot, from: new, to: old) }
+            try await cluster.remove(new)
+            return "slot of \(queue), node\(old.port) to node\(new.port) and back"
         default:
             guard let name = try await injectCommon(fault, masters) else {
                 throw ChaosFailure("\(fault.kind) cannot happen to a Cluster")
             }
             return name
+        }
+    }
+
+    /// A queue, its slot, and who serves it.
+    private func queue(_ fault: Fault) async throws -> (name: String, slot: Int, master: RedisServer) {
+        let queue = ChaosTask.queues[fault.choice % ChaosTask.queues.count]
+        return try await blocking {
+            let slot = try cluster.slot(of: "asynq:{\(queue)}:")
+            guard let master = try cluster.master(of: slot) else { throw ChaosFailure("nobody serves slot \(slot)") }
+            return (queue, slot, master)
         }
     }
 

@@ -14,6 +14,8 @@ struct Evidence {
     var leftovers: [String] = []
     /// Whether each acknowledged task is promised to survive.
     var isDurable = true
+    /// Whether those that were confirmed are in every server that may become the master.
+    var isReplicated = false
     /// When the last fault was over.
     var quietAt = Int64.max
 }

@@ -47,11 +47,13 @@ enum FaultKind: String, CaseIterable, Sendable {
     case failOver
     /// The slot of a queue goes to another node.
     case moveSlot
+    /// A node joins, serves the slot of a queue for a while, and leaves.
+    case joinNode
 
     /// Another server may be the master afterwards, one that does not know the last of what the old one did.
     var mayLoseWrites: Bool {
         switch self {
-        case .killNode, .stopNode, .failOver, .sleep, .killReplica, .moveSlot: true
+        case .killNode, .stopNode, .failOver, .sleep, .killReplica, .moveSlot, .joinNode: true
         default: false
         }
     }

@@ -110,6 +110,19 @@ package final class ClusterSet: Sendable {
         return server
     }
 
+    /// Removes a node that serves no slot any more, and ends it.
+    package func remove(_ server: RedisServer) async throws {
+        let id = try server.cli("CLUSTER", "MYID")
+        nodes.withLock { $0.removeAll { $0 === server } }
+        let others = servers
+        // One that hears of it from another before it has forgotten it itself knows it again.
+        try await eventually("the node is forgotten by all") {
+            for other in others { try other.cli("CLUSTER", "FORGET", id) }
+            return try others.allSatisfy { try !$0.cli("CLUSTER", "NODES").contains(id) }
+        }
+        server.kill()
+    }
+
     // MARK: Looking
 
     /// The nodes as a server knows them.
