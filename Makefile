@@ -36,7 +36,7 @@ chaos: setup ## Kill, stop and cut off processes and servers for MINUTES=20 on T
 	swift build --product Chaos
 	"$$(swift build --show-bin-path)/Chaos" --topology $(TOPOLOGY) --minutes $(MINUTES) --seed $(SEED)
 
-chaos-ci: setup ## Two minutes of it on each topology, side by side
+chaos-ci: setup ## Some minutes of it on each topology, one after the other: as in CI
 	swift build --product Chaos
 	@scripts/chaos-ci.sh "$$(swift build --show-bin-path)/Chaos"
 

@@ -25,7 +25,8 @@ public struct RedisDurability: Sendable, Hashable {
     /// So many replicas have it in memory too (`WAIT`).
     ///
     /// - Parameters:
-    ///   - count: at least 1.
+    ///   - count: at least 1. Only if it is all that there are, a fail-over keeps each task: of two replicas the one that has not
+    ///     confirmed it may become the master.
     ///   - limit: how long is waited, at least 1 ms. When it is over the enqueue fails with ``AsynqError`` of code
     ///     `notReplicated`, although the task is stored.
     public static func replicas(_ count: Int, within limit: Duration = .seconds(1)) -> Self {
