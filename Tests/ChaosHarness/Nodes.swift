@@ -55,9 +55,14 @@ extension Nodes {
             guard answer == "OK" else { throw ChaosFailure("\(words[0]): \(answer)") }
         }
         func killConnections(_ words: String...) async throws {
-            let answer = try await answer(["CLIENT", "KILL"] + words, of: server)
-            guard let count = Int(answer) else { throw ChaosFailure("CLIENT KILL: \(answer)") }
-            guard count > 0 else { throw NotNow("\(name) has no such connection") }
+            // Listeners are not at every master.
+            var total = 0
+            for master in words.contains("pubsub") ? masters : [server] {
+                let answer = try await answer(["CLIENT", "KILL"] + words, of: master)
+                guard let count = Int(answer) else { throw ChaosFailure("CLIENT KILL: \(answer)") }
+                total += count
+            }
+            guard total > 0 else { throw NotNow("\(name) has no such connection") }
         }
         switch fault.kind {
         case .pauseClients:
