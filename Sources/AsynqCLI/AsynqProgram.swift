@@ -43,9 +43,12 @@ package enum AsynqProgram {
         }
     }
 
-    /// A message of the parser, whose lists have a line for each value.
+    /// A message of the parser, whose lists have a line for each value, with a hyphen in front.
     private static func oneLine(_ message: String) -> String {
-        let lines = message.split(separator: "\n").map { $0.drop { $0 == " " || $0 == "-" } }
+        let lines = message.split(separator: "\n").map { line in
+            let text = line.drop { $0 == " " }
+            return text.hasPrefix("- ") ? text.dropFirst(2) : text
+        }
         guard let first = lines.first else { return "" }
         return Printable.line(first + (lines.count > 1 ? " " : "") + lines.dropFirst().joined(separator: ", "))
     }
@@ -96,7 +99,8 @@ struct AsynqTool: AsyncParsableCommand {
         abstract: "Look at queues, tasks and servers, and put them in order.",
         discussion: """
             Works on Redis and on a SQLite file: name it with --uri, in ASYNQ_URI or in \
-            ~/.asynq.yaml. Options of the connection may stand anywhere on the line.
+            ~/.asynq.yaml. Options of the connection may stand anywhere on the line. A SQLite file that \
+            is not there is made by 'task enqueue' and 'bench' only: elsewhere it is taken for a mistake.
 
             Exit status: 0 done, 1 it failed, 64 wrong usage.
             """,

@@ -92,10 +92,34 @@ import Testing
             redis.errors
                 == "asynq: cannot connect to 127.0.0.1:\(port): connection refused. Is Redis running there? If not, see --uri\n"
         )
-        let file = try await Program.run(["queue", "ls", "-u", "sqlite:/nowhere/tasks.db"])
-        #expect(file.status == 1 && file.errors.contains("there is no file /nowhere/tasks.db: check --uri"))
         let scheme = try await Program.run(["stats", "-u", "http://host"])
         #expect(scheme.status == 64 && scheme.errors.contains("\"http://\" is not known"))
+    }
+
+    @Test func `a SQLite file that is not there is made by a task, and by nothing that only looks`() async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("tasks.db").path
+            for words in [
+                ["stats"], ["queue", "ls"], ["queue", "pause", "a"], ["task", "ls", "-q", "a", "-s", "pending"],
+                ["task", "runall", "-q", "a", "-s", "retry"], ["group", "ls", "-q", "a"], ["cron", "ls"],
+                ["server", "ls"], ["dash"], ["watch"], ["doctor"], ["metrics", "--port", "0"], ["ui", "--port", "0"],
+            ] {
+                let outcome = try await Program.run(words + ["-u", "sqlite:\(path)"])
+                #expect(outcome.status == 1, "\(words)")
+                #expect(
+                    outcome.errors
+                        == "asynq: there is no file \(path): check --uri; 'asynq task enqueue' makes it\n",
+                    "\(words)"
+                )
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+            let enqueued = try await Program.run(["task", "enqueue", "-t", "a", "-u", "sqlite:\(path)"])
+            #expect(enqueued.status == 0, "\(enqueued.errors)")
+            #expect(try await Program.run(["stats", "-u", "sqlite:\(path)"]).status == 0)
+            let nowhere = try await Program.run(["task", "enqueue", "-t", "a", "-u", "sqlite:\(path).d/tasks.db"])
+            #expect(nowhere.status == 1 && nowhere.errors.contains("\(path).d"), "\(nowhere.errors)")
+            #expect(nowhere.errors.split(separator: "\n").count == 1)
+        }
     }
 
     @Test func `options may be written as in Go's tool, and stand anywhere`() throws {

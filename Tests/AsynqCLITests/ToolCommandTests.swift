@@ -1,4 +1,5 @@
 import Asynq
+import AsynqRedis
 import Foundation
 import TestSupport
 import Testing
@@ -49,6 +50,25 @@ import Testing
             #expect((found["leases"]?["message"] as? String)?.contains("one in default") == true)
             #expect((found["keys"]?["message"] as? String)?.hasPrefix("2 of ") == true)
             await place.broker.shutdown()
+        }
+    }
+
+    @Test func `doctor looks through the keys of all masters of a Cluster`() async throws {
+        try await ClusterSet.withCluster { set in
+            let broker = try Store.broker(set.uri)
+            for number in 0..<20 { try await AsynqClient(broker).enqueue(AsynqTask("a"), .queue("q\(number)")) }
+            await broker.shutdown()
+            for (index, uri) in set.masters.enumerated() {
+                // A key that lies on this one.
+                let port = try #require(uri.split(separator: ":").last.flatMap { Int($0) })
+                let server = try #require(set.servers.first { $0.port == port })
+                let name = (0..<1000).lazy.map { "asynq:other:\(index):\($0)" }.first { name in
+                    (try? server.cli("SET", name, "1")) == "OK"
+                }
+                try #require(name != nil)
+            }
+            let keys = try checks(try await Program.run(["doctor", "-u", set.uri, "--json"]))["keys"]
+            #expect((keys?["message"] as? String)?.hasPrefix("3 of ") == true, "\(keys ?? [:])")
         }
     }
 

@@ -15,6 +15,8 @@ import Testing
         (["stats", "--jsn"], "Unknown option '--jsn'. Did you mean '--json'? Try 'asynq stats --help'."),
         (["task", "ls", "-q", "x"], "Missing expected argument '--state <state>'. Try 'asynq task ls --help'."),
         (["task", "enqueue", "-t", "a", "--timeout", "5"], "Try 'asynq task enqueue --help'."),
+        (["metrics", "--port", "70000"], "asynq: --port must be 0 to 65535. Try 'asynq metrics --help'."),
+        (["completions", "tcsh"], "'<shell>'. Please provide one of 'bash', 'zsh' or 'fish'. Try"),
     ])
     func `is one line, with the nearest that is right, and status 64`(_ words: [String], _ message: String) async throws
     {

@@ -27,6 +27,15 @@ struct ClusterTests {
                 let holder = try #require(try set.master(of: set.slot(of: "k1")))
                 #expect(nodes.count == 2 && nodes[0] == "127.0.0.1:\(holder.port)")
 
+                // Each master can be asked for what is its own.
+                let masters = try await redis.masters()
+                #expect(Set(masters.map(\.description)) == Set(set.servers.prefix(3).map { "127.0.0.1:\($0.port)" }))
+                var keys: [Int64] = []
+                for master in masters {
+                    keys.append(try await redis.execute(RESPCommand("DBSIZE"), to: .node(master)).int ?? 0)
+                }
+                #expect(keys.sorted() == counts.map(Int64.init).sorted())
+
                 try await refusals(redis, set)
                 try await move(redis, set)
             }

@@ -104,8 +104,29 @@ struct DialTests {
                 let error = try #require(await redis.failure())
                 #expect(error.code == .connectionFailed)
                 #expect(error.message.contains("log-in to 127.0.0.1:\(server.port) failed: no answer"), "\(error)")
-                #expect(error.message.contains("Does it expect TLS"), "\(error)")
+                // A server of TLS that is sent something else closes the connection.
+                #expect(!error.message.contains("TLS"), "\(error)")
             }
+        }
+    }
+
+    @Test func `a server that closes at the first bytes may expect TLS, and one that is not there does not`()
+        async throws
+    {
+        try await FakeServer.withServer { _ in
+            .close(after: "")
+        } _: { server async throws in
+            try await withClient(server.uri) { redis async throws in
+                let error = try #require(await redis.failure())
+                #expect(error.code == .connectionFailed)
+                #expect(error.message.hasSuffix(". Does it expect TLS (rediss://)?"), "\(error)")
+            }
+        }
+        let port = try RedisServer.freePort()
+        try await withClient("redis://127.0.0.1:\(port)") { redis async throws in
+            let error = try #require(await redis.failure())
+            #expect(error.message.contains("connection refused. Is Redis running there?"), "\(error)")
+            #expect(!error.message.contains("TLS"), "\(error)")
         }
     }
 

@@ -72,10 +72,17 @@ public protocol InspectionBroker: Sendable {
 
     /// The addresses of the nodes that hold a queue, the one that is written to first. Default: none.
     func nodes(of queue: String) async throws -> [String]
+
+    /// The nodes of a Cluster as one of them knows them, a line each. Default: none.
+    ///
+    /// Asked of a broker only whose ``info()`` says that it is on a Cluster (`redis_mode` is `cluster`).
+    func clusterNodes() async throws -> String?
 }
 
 extension InspectionBroker {
     public func keySlot(of queue: String) -> Int? { nil }
 
     public func nodes(of queue: String) async throws -> [String] { [] }
+
+    public func clusterNodes() async throws -> String? { nil }
 }

@@ -132,6 +132,13 @@ public struct AsynqInspector: Sendable {
     /// behind Sentinels the master, or the one server. None if the broker is not on Redis.
     public func nodes(of queue: String) async throws -> [String] { try await broker.nodes(of: queue) }
 
+    /// What `CLUSTER NODES` says: the nodes of a Redis Cluster as one of them knows them, a line each. `nil` if the broker is
+    /// not on Redis.
+    ///
+    /// - Throws: ``AsynqError`` with code `brokerFailure` if that Redis is no Cluster: ``info()`` says in `redis_mode` what
+    ///   it is.
+    public func clusterNodes() async throws -> String? { try await broker.clusterNodes() }
+
     /// How many tasks a step of a bulk operation takes at most; between two steps others get their turn.
     static let step = 1000
 

@@ -45,7 +45,7 @@ extension ConnectionSettings {
         if path.hasPrefix("//") { path = String(path.dropFirst(2)) }
         guard !path.isEmpty else { throw Failure.usage("sqlite: needs a path, such as sqlite:tasks.db (--uri)") }
         guard createsFile || FileManager.default.fileExists(atPath: path) else {
-            throw Failure("there is no file \(Printable.line(path)): check --uri, or enqueue a task to make it")
+            throw Failure("there is no file \(Printable.line(path)): check --uri; 'asynq task enqueue' makes it")
         }
         do {
             return try SQLiteBroker(path: path, logger: logger)

@@ -14,6 +14,9 @@ struct ReadAPI: Sendable {
     let engine: DashboardEngine
     let call: APICall
 
+    /// So many bytes go out at once on a new connection: what is less arrives no sooner when compressed.
+    static let compressedFrom = 14_000
+
     private var inspector: AsynqInspector { engine.inspector }
 
     func response() async throws -> Response {
@@ -24,8 +27,15 @@ struct ReadAPI: Sendable {
             }
             return .json(JSONValue(report))
         }
+        let isCompressed = call.request.acceptsGzip
+        // Compressed, too, only once for all who ask the same.
+        let question = (isCompressed ? "gzip " : "") + call.request.uri.string
         return .json(
-            try await engine.answers.answer(call.request.uri.string) { ByteBuffer(bytes: try await answer().bytes) }
+            try await engine.answers.answer(question) {
+                let bytes = try await answer().bytes
+                let isWorthwhile = isCompressed && bytes.count >= Self.compressedFrom
+                return ByteBuffer(bytes: isWorthwhile ? Gzip.compress(bytes, tries: 8) : bytes)
+            }
         )
     }
 
@@ -177,10 +187,8 @@ struct ReadAPI: Sendable {
         ])
         guard isCluster else { return answer }
         var locations: [JSONValue] = []
-        var known: [String] = []
         for queue in try await inspector.queues() {
             let nodes = try await inspector.nodes(of: queue)
-            known += nodes.filter { !known.contains($0) }
             locations.append(
                 .object([
                     "queue": .string(queue),
@@ -190,7 +198,8 @@ struct ReadAPI: Sendable {
             )
         }
         return answer.adding([
-            "raw_cluster_nodes": .string(known.map { $0 + "\n" }.joined()), "queue_locations": .array(locations),
+            "raw_cluster_nodes": .string(try await inspector.clusterNodes() ?? ""),
+            "queue_locations": .array(locations),
         ])
     }
 

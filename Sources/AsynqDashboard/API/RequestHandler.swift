@@ -96,21 +96,13 @@ struct RequestHandler: Sendable {
             return Response(status: .notModified, headers: headers)
         }
         var bytes = asset.bytes
-        if acceptsGzip(request), let gzipped = asset.gzipped {
+        if request.acceptsGzip, let gzipped = asset.gzipped {
             bytes = gzipped
             headers[.contentEncoding] = "gzip"
             // The same content in other bytes.
             headers[.eTag] = "W/" + asset.etag
         }
         return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
-    }
-
-    private func acceptsGzip(_ request: Request) -> Bool {
-        let wishes = request.headers[.acceptEncoding]?.lowercased().split(separator: ",") ?? []
-        return wishes.contains { wish in
-            let parts = wish.filter { $0 != " " }.split(separator: ";")
-            return parts.first == "gzip" && !parts.dropFirst().contains { $0 == "q=0" || $0 == "q=0.0" }
-        }
     }
 
     // MARK: API

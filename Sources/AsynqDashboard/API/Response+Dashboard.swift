@@ -27,12 +27,13 @@ extension Response {
         json(ByteBuffer(bytes: value.bytes), status: status)
     }
 
+    /// - Parameter bytes: JSON, which may be compressed.
     static func json(_ bytes: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
-        Response(
-            status: status,
-            headers: [.contentType: "application/json", .cacheControl: "no-store"],
-            body: .init(byteBuffer: bytes)
-        )
+        var headers: HTTPFields = [
+            .contentType: "application/json", .cacheControl: "no-store", .vary: "accept-encoding",
+        ]
+        if bytes.readableBytesView.starts(with: Gzip.magic) { headers[.contentEncoding] = "gzip" }
+        return Response(status: status, headers: headers, body: .init(byteBuffer: bytes))
     }
 
     static let noContent = Response(status: .noContent, headers: [.cacheControl: "no-store"])
@@ -48,6 +49,14 @@ extension Response {
 }
 
 extension Request {
+    var acceptsGzip: Bool {
+        let wishes = headers[.acceptEncoding]?.lowercased().split(separator: ",") ?? []
+        return wishes.contains { wish in
+            let parts = wish.filter { $0 != " " }.split(separator: ";")
+            return parts.first == "gzip" && !parts.dropFirst().contains { $0 == "q=0" || $0 == "q=0.0" }
+        }
+    }
+
     /// The body as JSON.
     ///
     /// - Throws: ``APIError``: 413 if it is larger than `limit`, 400 if it is something else.

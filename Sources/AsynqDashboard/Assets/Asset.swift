@@ -14,16 +14,19 @@ struct Asset: Sendable {
         etag = "\"" + digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "\""
     }
 
-    /// Compressed files by their tags, each made when it is first asked for.
-    private static let compressed = Mutex<[String: [UInt8]]>([:])
+    /// Compressed files by their tags.
+    private static let compressed = Mutex<[String: CompressedFile]>([:])
 
     /// The file as gzip; nil where that would be no smaller.
     var gzipped: [UInt8]? {
         guard bytes.count > 300, contentType.hasPrefix("text/") else { return nil }
-        if let known = Self.compressed.withLock({ $0[etag] }) { return known }
-        let made = Gzip.compress(bytes)
-        Self.compressed.withLock { $0[etag] = made }
-        return made
+        let file = Self.compressed.withLock { files in
+            if let file = files[etag] { return file }
+            let file = CompressedFile()
+            files[etag] = file
+            return file
+        }
+        return file.bytes { Gzip.compress(bytes) }
     }
 
     private static func contentType(_ path: String) -> String {
@@ -37,6 +40,21 @@ struct Asset: Sendable {
         case "json", "webmanifest": "application/json"
         case "woff2": "font/woff2"
         default: "application/octet-stream"
+        }
+    }
+}
+
+/// A file that is compressed once, when it is first asked for: who asks meanwhile waits for the few milliseconds that it takes,
+/// in place of doing the same work.
+final class CompressedFile: Sendable {
+    private let made = Mutex<[UInt8]?>(nil)
+
+    func bytes(_ compress: () -> [UInt8]) -> [UInt8] {
+        made.withLock { made in
+            if let made { return made }
+            let bytes = compress()
+            made = bytes
+            return bytes
         }
     }
 }

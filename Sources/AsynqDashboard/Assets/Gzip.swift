@@ -1,12 +1,17 @@
-/// Compresses the files of the front end, once each: RFC 1951 with the fixed codes, in the wrapping of RFC 1952.
+/// Compresses the files of the front end, once each, and large answers: RFC 1951 with the fixed codes, in the wrapping of
+/// RFC 1952.
 ///
 /// Text becomes a third of its size. A library that does better would be one more dependency for a few kilobytes.
 enum Gzip {
-    static func compress(_ bytes: [UInt8]) -> [UInt8] {
-        var output = BitWriter(bytes: [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255])
+    /// The beginning of what is compressed, and of no JSON.
+    static let magic: [UInt8] = [0x1f, 0x8b]
+
+    /// - Parameter tries: how many earlier places of the same beginning are tried; fewer are quicker and find less.
+    static func compress(_ bytes: [UInt8], tries: Int = 48) -> [UInt8] {
+        var output = BitWriter(bytes: magic + [8, 0, 0, 0, 0, 0, 2, 255])
         // The last block, with the fixed codes.
         output.write(0b011, bits: 3)
-        deflate(bytes, into: &output)
+        deflate(bytes, tries: tries, into: &output)
         output.writeLiteral(256)
         output.flush()
         output.bytes.append(contentsOf: littleEndian(crc32(bytes)))
@@ -17,10 +22,8 @@ enum Gzip {
     private static let window = 32_768
     private static let shortest = 3
     private static let longest = 258
-    /// How many earlier places of the same beginning are tried.
-    private static let tries = 48
 
-    private static func deflate(_ bytes: [UInt8], into output: inout BitWriter) {
+    private static func deflate(_ bytes: [UInt8], tries: Int, into output: inout BitWriter) {
         // The newest place of each beginning of three bytes, and the one before each place.
         var newest = [Int32](repeating: -1, count: 1 << 15)
         var before = [Int32](repeating: -1, count: bytes.count)

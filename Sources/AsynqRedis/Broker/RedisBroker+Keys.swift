@@ -3,26 +3,37 @@ internal import RedisClient
 
 extension RedisBroker {
     /// Keys that begin as ours do and that nothing here makes: of queues that are not in the list of queues, or of another
-    /// program. Looks through one node's keys step by step, and at so many at most.
+    /// program. Looks through the keys step by step, those of each master of a Cluster, and at about so many at most.
     ///
-    /// - Returns: some of them, and how many keys were looked at.
+    /// - Returns: those that were found, and how many keys were looked at.
     package func unknownKeys(lookingAt limit: Int) async throws -> (keys: [String], lookedAt: Int) {
         let queues = Set(try await queueNames())
-        var unknown: [String] = []
+        let masters: [RedisConfiguration.Endpoint]
+        do {
+            masters = try await redis.masters()
+        } catch {
+            throw AsynqError(error)
+        }
+        // A key that the scan shows twice is one.
+        var unknown: Set<String> = []
         var lookedAt = 0
-        var cursor = "0"
-        repeat {
-            let scan = RESPCommand("SCAN", cursor, "MATCH", "asynq:*", "COUNT", "1000")
-            let page = try await reply(scan, .any).array ?? []
-            guard page.count == 2, let next = page[0].string else {
-                throw AsynqError(.brokerFailure, "unexpected reply to a look at the keys")
-            }
-            cursor = next
-            let keys = page[1].array?.compactMap(\.string) ?? []
-            lookedAt += keys.count
-            unknown += keys.filter { !RedisKeys.isKnown($0, queues: queues) }
-        } while cursor != "0" && lookedAt < limit
-        return (Array(Set(unknown)).sorted(), lookedAt)
+        for (index, master) in masters.enumerated() {
+            // What one node has too few of is left to the others.
+            let share = lookedAt + (limit - lookedAt) / (masters.count - index)
+            var cursor = "0"
+            repeat {
+                let scan = RESPCommand("SCAN", cursor, "MATCH", "asynq:*", "COUNT", "1000")
+                let page = try await reply(scan, .node(master)).array ?? []
+                guard page.count == 2, let next = page[0].string else {
+                    throw AsynqError(.brokerFailure, "unexpected reply to a look at the keys")
+                }
+                cursor = next
+                let keys = page[1].array?.compactMap(\.string) ?? []
+                lookedAt += keys.count
+                unknown.formUnion(keys.filter { !RedisKeys.isKnown($0, queues: queues) })
+            } while cursor != "0" && lookedAt < share
+        }
+        return (unknown.sorted(), lookedAt)
     }
 }
 

@@ -53,6 +53,10 @@ extension RedisBroker {
         return info
     }
 
+    public func clusterNodes() async throws -> String? {
+        try await reply(RESPCommand("CLUSTER", "NODES"), .any).string
+    }
+
     public func keySlot(of queue: String) -> Int? { KeySlot.slot(of: keys(queue).base) }
 
     public func nodes(of queue: String) async throws -> [String] {

@@ -44,7 +44,9 @@ final class DialAttempt {
     private func answered(_ result: Result<Void, RedisError>) {
         switch result {
         case .success: if let handler { end(.success(handler)) }
-        case .failure(let error) where error.code == .connectionLost || error.code == .commandTimedOut:
+        case .failure(let error) where error.code == .connectionLost:
+            fail(error.message, isClosedByPeer: true)
+        case .failure(let error) where error.code == .commandTimedOut:
             fail(error.message)
         case .failure(let error) where error.code == .protocolError:
             fail(RedisError(.protocolError, "there is no Redis at \(place): \(error.message)"))
@@ -58,15 +60,17 @@ final class DialAttempt {
     func fail(_ error: RedisError) { end(.failure(error)) }
 
     /// The attempt has failed for a reason of the network.
-    func fail(_ text: String) {
+    ///
+    /// - Parameter isClosedByPeer: right after it was sent the first bytes, as a server does that understands only TLS.
+    func fail(_ text: String, isClosedByPeer: Bool = false) {
         let message: String
         if handler == nil {
             message = "cannot connect to \(place): \(text). Is \(peer) running there?"
         } else if configuration.tls != nil, handler?.isEncrypted == false {
             message = "TLS handshake with \(place) failed: \(text). Does the server speak TLS on this port?"
         } else {
-            let hint = configuration.tls == nil ? " Does it expect TLS (rediss://)?" : ""
-            message = "log-in to \(place) failed: \(text).\(hint)"
+            let hint = configuration.tls == nil && isClosedByPeer ? ". Does it expect TLS (rediss://)?" : ""
+            message = "log-in to \(place) failed: \(text)\(hint)"
         }
         fail(RedisError(.connectionFailed, message))
     }

@@ -10,14 +10,22 @@ final class ClusterTopology: RedisTopology {
     private struct Parcel: Sendable {
         let delivery: Delivery
         var indices: [Int]
-        /// `nil`: any node will do.
+        /// `nil`: any node will do, or it is for the one of `target`.
         let slot: Int?
-        /// The node, if a redirection has named it.
+        /// The node, if a redirection or the route has named it.
         var target: RedisConfiguration.Endpoint?
+        /// Whether it is for that node and no other.
+        var isBound = false
         /// It is asked to serve a slot that is being moved to it.
         var isAsking = false
         /// How often it has been sent in vain.
         var attempts = 0
+
+        /// Forgets what a redirection has said.
+        mutating func goesAnywhere() {
+            if !isBound { target = nil }
+            isAsking = false
+        }
     }
 
     private let configuration: RedisConfiguration
@@ -34,7 +42,7 @@ final class ClusterTopology: RedisTopology {
 
     private static func slot(_ route: RedisRoute) -> Int? {
         switch route {
-        case .any: nil
+        case .any, .node: nil
         case .key(let key): KeySlot.slot(of: key)
         }
     }
@@ -54,7 +62,9 @@ final class ClusterTopology: RedisTopology {
             completion: completion
         )
         if !commands.isEmpty {
-            send(Parcel(delivery: delivery, indices: Array(commands.indices), slot: Self.slot(route)))
+            var parcel = Parcel(delivery: delivery, indices: Array(commands.indices), slot: Self.slot(route))
+            if case .node(let endpoint) = route { (parcel.target, parcel.isBound) = (endpoint, true) }
+            send(parcel)
         }
         return delivery.request
     }
@@ -111,12 +121,12 @@ final class ClusterTopology: RedisTopology {
             switch redirect {
             case .moved(let slot, let target):
                 map.moved(slot, to: target)
-                (next.target, next.isAsking) = (nil, false)
+                next.goesAnywhere()
             case .ask(let target): (next.target, next.isAsking) = (target, true)
             case .tryAgain: break
             case .later:
                 map.refresh()
-                (next.target, next.isAsking) = (nil, false)
+                next.goesAnywhere()
             }
             guard next.delivery.isWorthwhile else {
                 settle(next, error)
@@ -183,12 +193,21 @@ final class ClusterTopology: RedisTopology {
     // MARK: As a whole
 
     func nodes(of route: RedisRoute) async throws(RedisError) -> [RedisConfiguration.Endpoint] {
+        let slots = try await slots()
+        guard let slot = Self.slot(route) else { return slots.endpoints }
+        return slots.shard(of: slot).map { [$0.master] + $0.replicas } ?? []
+    }
+
+    func masters() async throws(RedisError) -> [RedisConfiguration.Endpoint] {
+        try await slots().masters
+    }
+
+    /// As the nodes have them now.
+    private func slots() async throws(RedisError) -> SlotMap {
         let result = await withCheckedContinuation { continuation in
             map.afterRefresh { continuation.resume(returning: $0) }
         }
-        let slots = try result.get()
-        guard let slot = Self.slot(route) else { return slots.endpoints }
-        return slots.shard(of: slot).map { [$0.master] + $0.replicas } ?? []
+        return try result.get()
     }
 
     func connect() async throws(RedisError) {

@@ -6,6 +6,8 @@ package enum RedisRoute: Sendable, Hashable {
     case any
     /// The node that serves the slot of this key.
     case key(String)
+    /// This node of a Cluster, whatever it serves: for questions about the node itself. Where there is one server only, that.
+    case node(RedisConfiguration.Endpoint)
 }
 
 /// The servers behind a configuration: one, the master that Sentinels name, or the nodes of a Cluster. What stands
@@ -45,6 +47,9 @@ package protocol RedisTopology: Sendable {
     /// The nodes that hold what a route leads to, the one that is written to first.
     func nodes(of route: RedisRoute) async throws(RedisError) -> [RedisConfiguration.Endpoint]
 
+    /// The nodes that are written to: each key is on one of them.
+    func masters() async throws(RedisError) -> [RedisConfiguration.Endpoint]
+
     /// Establishes that the servers can be reached and used.
     ///
     /// - Throws: within the dial time-out.
@@ -60,6 +65,10 @@ extension RedisTopology {
     package var spreadsKeys: Bool { false }
 
     package func noticeRefusal(_ error: RedisError) {}
+
+    package func masters() async throws(RedisError) -> [RedisConfiguration.Endpoint] {
+        try await Array(nodes(of: .any).prefix(1))
+    }
 
     /// Sends commands together that need not be run on one connection.
     @discardableResult

@@ -61,6 +61,29 @@ import Testing
         }
     }
 
+    @Test func `large answers are compressed for those who understand it, small ones for nobody`() async throws {
+        let broker = MemoryBroker()
+        for number in 0..<200 {
+            try await broker.enqueue("task-\(number)", payload: #"{"to":"user\#(number)@example.org"}"#)
+        }
+        try await withDashboard(broker) { site in
+            let path = "/api/queues/default/pending_tasks?size="
+            let plain = try await site.get(path + "200")
+            #expect(plain.headers["content-encoding"] == nil && plain.text.utf8.count >= ReadAPI.compressedFrom)
+            #expect(plain.headers["vary"] == "accept-encoding")
+            let large = try await site.bytes(path + "200", ["Accept-Encoding": "gzip"])
+            #expect(large.headers["content-encoding"] == "gzip" && large.headers["content-type"] == "application/json")
+            #expect(large.bytes.starts(with: Gzip.magic) && large.bytes.count * 3 < plain.text.utf8.count)
+            let ids = try JSONSerialization.jsonObject(with: Data(try Gzip.restored(large.bytes))) as? [String: Any]
+            #expect((ids?["tasks"] as? [[String: Any]])?.count == 200)
+            let small = try await site.get(path + "2", ["Accept-Encoding": "gzip"])
+            #expect(small.headers["content-encoding"] == nil)
+            #expect(try small.list("tasks").count == 2)
+            let refused = try await site.get(path + "200", ["Accept-Encoding": "gzip;q=0, br"])
+            #expect(refused.headers["content-encoding"] == nil)
+        }
+    }
+
     @Test func `what is no file is a place in the application`() async throws {
         try await withDashboard(MemoryBroker()) { site in
             let page = try await site.get("/").text

@@ -78,7 +78,12 @@ import Testing
                     place["queue"] as? String == "default" && place["keyslot"] as? Int == broker.keySlot(of: "default")
                 )
                 let nodes = try #require(place["nodes"] as? [String])
-                #expect(!nodes.isEmpty && (info["raw_cluster_nodes"] as? String)?.contains(nodes[0]) == true)
+                // As CLUSTER NODES has them: all nodes, with their ids and slots.
+                let lines = try #require(info["raw_cluster_nodes"] as? String).split(separator: "\n")
+                #expect(!nodes.isEmpty && lines.contains { $0.contains(" \(nodes[0])@") })
+                #expect(lines.count == set.servers.count)
+                let known = try ClusterSet.view(of: set.servers[0])
+                #expect(Set(lines.map { String($0.prefix(40)) }) == Set(known.map(\.id)))
             }
             await broker.shutdown()
         }

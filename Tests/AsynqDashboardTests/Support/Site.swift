@@ -45,8 +45,9 @@ struct Site: Sendable {
         return copy
     }
 
-    func send(_ method: String, _ path: String, body: String? = nil, _ more: [String: String] = [:]) async throws
-        -> Answer
+    /// What came back as it was sent.
+    private func sendBytes(_ method: String, _ path: String, body: String? = nil, _ more: [String: String]) async throws
+        -> (status: Int, headers: [String: String], bytes: [UInt8])
     {
         var request = HTTPClientRequest(url: url + path)
         request.method = HTTPMethod(rawValue: method)
@@ -56,11 +57,26 @@ struct Site: Sendable {
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
         let response = try await Self.client.execute(request, timeout: .seconds(60))
         let bytes = try await response.body.collect(upTo: 64 << 20)
+        let own = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $0 + ", " + $1 }
+        return (Int(response.status.code), own, Array(bytes.readableBytesView))
+    }
+
+    func send(_ method: String, _ path: String, body: String? = nil, _ more: [String: String] = [:]) async throws
+        -> Answer
+    {
+        let answer = try await sendBytes(method, path, body: body, more)
         return Answer(
-            status: Int(response.status.code),
-            headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $0 + ", " + $1 },
-            text: String(buffer: bytes)
+            status: answer.status,
+            headers: answer.headers,
+            text: String(decoding: answer.bytes, as: UTF8.self)
         )
+    }
+
+    /// An answer that may be compressed.
+    func bytes(_ path: String, _ headers: [String: String]) async throws -> (headers: [String: String], bytes: [UInt8])
+    {
+        let answer = try await sendBytes("GET", path, headers)
+        return (answer.headers, answer.bytes)
     }
 
     func get(_ path: String, _ headers: [String: String] = [:]) async throws -> Answer {
