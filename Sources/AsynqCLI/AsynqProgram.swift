@@ -61,7 +61,7 @@ package enum AsynqProgram {
         let code = AsynqTool.exitCode(for: error)
         if code.isSuccess {
             // Help, or a script of completions.
-            Output.write(AsynqTool.fullMessage(for: error) + "\n")
+            Output.write(Help.ordered(AsynqTool.fullMessage(for: error)) + "\n")
             return 0
         }
         if code == ExitCode.validationFailure {

@@ -127,6 +127,10 @@ import Testing
                 try await place.run("task", "ls", "-q", "default", "-s", "aggregating", "-g", "other").output
                     == "No task is aggregating.\n"
             )
+            try await place.client.enqueue(AsynqTask("a"), .queue("fresh"))
+            #expect(
+                try await place.run("task", "ls", "-q", "fresh", "-s", "retry").output == "No task waits for a retry.\n"
+            )
             #expect(try await place.run("task", "ls", "-q", "default", "-s", "pending", "--page", "0").status == 64)
             #expect(try await place.run("task", "ls", "-q", "nowhere", "-s", "pending").status == 1)
             let one = try await place.run("task", "inspect", "-q", "default", "-i", "retry")

@@ -46,6 +46,18 @@ import Testing
         try await check([], AsynqTool.self)
     }
 
+    @Test func `help begins with what is the command's own`() async throws {
+        let help = try await Program.run(["task", "enqueue", "--help"]).output
+        let sections = help.split(separator: "\n\n").compactMap { $0.split(separator: "\n").first }
+        #expect(sections.suffix(2) == ["OPTIONS:", "CONNECTION:"], "\(sections)")
+        #expect(help.contains("--process-at <time>") && help.hasSuffix("\n"))
+        #expect(Help.ordered("OVERVIEW: x\n\nOPTIONS:\n  -h\n") == "OVERVIEW: x\n\nOPTIONS:\n  -h\n")
+        #expect(
+            Help.ordered("A\n\nCONNECTION:\n  u\n\nB:\n  b\n\nOPTIONS:\n  h\n")
+                == "A\n\nB:\n  b\n\nOPTIONS:\n  h\n\nCONNECTION:\n  u\n"
+        )
+    }
+
     @Test func `a version is printed, also as JSON`() async throws {
         #expect(try await Program.run(["version"]).output == "asynq \(AsynqProgram.version)\n")
         #expect(try await Program.run(["version", "--json"]).json()["version"] as? String == AsynqProgram.version)

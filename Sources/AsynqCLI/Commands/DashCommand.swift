@@ -21,7 +21,9 @@ struct DashCommand: BrokerCommand {
         discussion: "Press ? for the keys."
     )
 
-    @Option(help: "How often to read anew.") var refresh = DurationArgument(.seconds(2))
+    @Option(help: ArgumentHelp("How often to read anew.", valueName: "duration")) var refresh = DurationArgument(
+        .seconds(2)
+    )
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     func validate() throws {

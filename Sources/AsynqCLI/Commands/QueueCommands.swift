@@ -105,7 +105,8 @@ extension QueueCommand {
         )
 
         @Argument(help: "Names of queues.") var queues: [String]
-        @Option(name: [.customShort("x"), .long], help: "How many days, 1 to 90.") var days = 10
+        @Option(name: [.customShort("x"), .long], help: ArgumentHelp("How many days, 1 to 90.", valueName: "number"))
+        var days = 10
         @OptionGroup var output: OutputOptions
         @OptionGroup(title: "Connection") var connection: ConnectionOptions
 

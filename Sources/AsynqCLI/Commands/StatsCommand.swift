@@ -96,7 +96,7 @@ struct BrokerFigures: Sendable {
     var line: String {
         var parts = [Printable.line(address), "\(kind) \(Printable.line(version))"]
         if let uptime { parts.append("up \(Times.short(.seconds(uptime)))") }
-        if let connections { parts.append("\(connections) connections") }
+        if let connections { parts.append("\(connections) connection\(connections == 1 ? "" : "s")") }
         if let memory { parts.append(Times.bytes(memory)) }
         return parts.joined(separator: " · ")
     }

@@ -74,7 +74,7 @@ extension TaskCommand {
             session.output.print(json) { page in
                 page.table(
                     TaskTable.table(tasks.tasks, selection.state, now: Date()),
-                    ifEmpty: tasks.total == 0 ? "No task is \(selection.state.rawValue)." : "There is no such page."
+                    ifEmpty: tasks.total == 0 ? "No task \(TaskTable.verb(selection.state))." : "There is no such page."
                 )
                 if tasks.pageCount > 1 {
                     page.line()
@@ -204,12 +204,17 @@ extension TaskCommand {
 enum TaskTable {
     static func table(_ tasks: [TaskInfo], _ state: TaskState, now: Date) -> Table {
         let columns: [(Table.Column, (TaskInfo) -> Table.Cell)] =
-            [(.text("ID"), { .init($0.id) }), (.text("TYPE"), { .init($0.type) })] + special(state, now: now) + [
+            [(.id("ID"), { .init($0.id) }), (.text("TYPE"), { .init($0.type) })] + special(state, now: now) + [
                 (.text("PAYLOAD"), { .init(Printable.line($0.payload ?? [])) })
             ]
         var table = Table(columns.map(\.0))
         table.rows = tasks.map { task in columns.map { $0.1(task) } }
         return table
+    }
+
+    /// What a task of a state does.
+    static func verb(_ state: TaskState) -> String {
+        state == .retry ? "waits for a retry" : "is \(state.rawValue)"
     }
 
     /// What matters in one state.

@@ -26,12 +26,17 @@ extension TaskCommand {
         @Option(name: [.customShort("q"), .long], help: ArgumentHelp("The queue.", valueName: "name")) var queue =
             "default"
         @Option(help: ArgumentHelp("How often it is tried again. (default: 25)", valueName: "count")) var retry: Int?
-        @Option(help: "How long an attempt may take. (default: 30m without a deadline)") var timeout: DurationArgument?
-        @Option(help: "When no attempt may run any more.") var deadline: TimeArgument?
-        @Option(help: "Refuse it while an equal one is there, for so long.") var unique: DurationArgument?
-        @Option(help: "Not before so much time has passed.") var processIn: DurationArgument?
-        @Option(help: "Not before this time.") var processAt: TimeArgument?
-        @Option(help: "How long to keep it after it is done.") var retention: DurationArgument?
+        @Option(
+            help: ArgumentHelp("How long an attempt may take. (default: 30m without a deadline)", valueName: "duration")
+        ) var timeout: DurationArgument?
+        @Option(help: ArgumentHelp("When no attempt may run any more.", valueName: "time")) var deadline: TimeArgument?
+        @Option(help: ArgumentHelp("Refuse it while an equal one is there, for so long.", valueName: "duration"))
+        var unique: DurationArgument?
+        @Option(help: ArgumentHelp("Not before so much time has passed.", valueName: "duration")) var processIn:
+            DurationArgument?
+        @Option(help: ArgumentHelp("Not before this time.", valueName: "time")) var processAt: TimeArgument?
+        @Option(help: ArgumentHelp("How long to keep it after it is done.", valueName: "duration")) var retention:
+            DurationArgument?
         @Option(
             name: [.customShort("g"), .long],
             help: ArgumentHelp("Aggregate it with this group.", valueName: "name")

@@ -162,7 +162,8 @@ struct UIPages: ParsableArguments {
     var maxPayloadLength = 200
     @Option(help: ArgumentHelp("How many characters of a result lists show.", valueName: "number"))
     var maxResultLength = 200
-    @Option(help: "How often to read anew while somebody looks.") var refresh = DurationArgument(.seconds(2))
+    @Option(help: ArgumentHelp("How often to read anew while somebody looks.", valueName: "duration")) var refresh =
+        DurationArgument(.seconds(2))
     @Flag(help: "Keep no history: read nothing while nobody looks.") var noHistory = false
     @Option(help: ArgumentHelp("Where Prometheus is, for the charts, such as http://localhost:9090.", valueName: "url"))
     var prometheusAddress: String?

@@ -16,7 +16,7 @@ struct WatchCommand: BrokerCommand {
     )
 
     @Argument(help: "Names of queues. (default: all)") var queues: [String] = []
-    @Option(help: "How often to read.") var refresh = DurationArgument(.seconds(2))
+    @Option(help: ArgumentHelp("How often to read.", valueName: "duration")) var refresh = DurationArgument(.seconds(2))
     @Option(help: ArgumentHelp("End after so many times.", valueName: "number")) var count: Int?
     @Flag(help: "End when no task is active, pending, aggregating, scheduled or in retry.") var untilEmpty = false
     @OptionGroup var output: OutputOptions

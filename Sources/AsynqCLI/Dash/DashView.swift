@@ -140,7 +140,7 @@ struct DashView {
     private mutating func drawRow(_ cells: [Table.Cell], _ table: Table, _ widths: [Int], row: Int, look: Look?) {
         var column = 1
         for (index, cell) in cells.enumerated() {
-            let text = Printable.fitted(cell.text, to: widths[index])
+            let text = table.columns[index].fitted(cell.text, to: widths[index])
             let indent = table.columns[index].isRight ? widths[index] - Printable.width(text) : 0
             grid.put(text, row: row, column: column + indent, look: look ?? Look(cell.style))
             column += widths[index] + Table.gap
@@ -188,7 +188,7 @@ struct DashView {
         let table = TaskTable.table(model.tasks, model.state, now: model.data.readAt)
         let isLoaded = model.openPage != nil
         let message =
-            isLoaded ? "No task \(model.filter.isEmpty ? "is \(model.state.rawValue)" : "matches")." : "reading…"
+            isLoaded ? "No task \(model.filter.isEmpty ? TaskTable.verb(model.state) : "matches")." : "reading…"
         drawTable(table, from: body.lowerBound + 1, ifEmpty: message)
         if let page = model.openPage, page.total > model.tasks.count {
             // Of the page that is shown: what was asked for may still be on its way.

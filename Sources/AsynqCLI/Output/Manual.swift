@@ -9,7 +9,7 @@ struct Manual {
         var name: String { path.joined(separator: " ") }
         var abstract: String { command.configuration.abstract }
         /// As `--help` prints it on a terminal of 80 columns.
-        var help: String { AsynqTool.helpMessage(for: command, columns: 80) }
+        var help: String { Help.ordered(AsynqTool.helpMessage(for: command, columns: 80)) }
     }
 
     private let entries: [Entry]

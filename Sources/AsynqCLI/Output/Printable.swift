@@ -106,6 +106,18 @@ enum Printable {
         }
         return result + "…"
     }
+
+    /// The end of a text that fits, with `…` in front if something is left out.
+    static func fittedEnd(_ text: String, to columns: Int) -> String {
+        guard width(text) > columns else { return text }
+        guard columns > 0 else { return "" }
+        var used = 0
+        let end = text.reversed().prefix { character in
+            used += width(character)
+            return used <= columns - 1
+        }
+        return "…" + String(end.reversed())
+    }
 }
 
 extension String {

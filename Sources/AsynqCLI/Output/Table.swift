@@ -5,10 +5,18 @@ struct Table {
         var isRight = false
         /// Whether its texts may be cut where the terminal is too narrow.
         var isFlexible = false
+        /// Whether it is the beginning that is cut off.
+        var keepsEnd = false
 
         static func left(_ title: String) -> Column { Column(title: title) }
         static func right(_ title: String) -> Column { Column(title: title, isRight: true) }
         static func text(_ title: String) -> Column { Column(title: title, isFlexible: true) }
+        /// Ids in the order of time begin alike: what tells them apart is at the end.
+        static func id(_ title: String) -> Column { Column(title: title, isFlexible: true, keepsEnd: true) }
+
+        func fitted(_ text: String, to width: Int) -> String {
+            keepsEnd ? Printable.fittedEnd(text, to: width) : Printable.fitted(text, to: width)
+        }
     }
 
     struct Cell: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
@@ -46,7 +54,7 @@ struct Table {
         return ([titles] + rows).map { row in
             var line = ""
             for (index, cell) in row.enumerated() {
-                let text = Printable.fitted(cell.text, to: widths[index])
+                let text = columns[index].fitted(cell.text, to: widths[index])
                 let blanks = String(repeating: " ", count: widths[index] - Printable.width(text))
                 let styled = isColoured ? cell.style.applied(to: text) : text
                 let isLast = index == row.count - 1

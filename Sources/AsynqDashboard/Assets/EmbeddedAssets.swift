@@ -237,7 +237,8 @@ pre.text { background: var(--sunken); border: 1px solid var(--line); border-radi
     .panel-body { overflow: visible; }
     .chips { flex-wrap: nowrap; overflow-x: auto; padding: 2px; margin: -2px; }
     .chip { flex: none; }
-    .filter input { width: calc(50% - 3px); flex: 1 1 40%; }
+    .tools > .filter { flex: 1 1 100%; }
+    .filter :is(input, select) { width: calc(50% - 3px); flex: 1 1 40%; }
     .filter input.grow { flex: 1 1 100%; }
     .table.rows thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
     .table.rows, .table.rows tbody { display: block; }
@@ -322,7 +323,7 @@ pre.text { background: var(--sunken); border: 1px solid var(--line); border-radi
 .icon.retry, .state.retry .icon { color: var(--retry); }
 .icon.archived, .state.archived .icon { color: var(--archived); }
 .icon.completed, .state.completed .icon { color: var(--completed); }
-.status { display: inline-flex; align-items: center; gap: 5px; color: var(--dim); }
+.status { display: inline-flex; align-items: center; vertical-align: middle; gap: 5px; color: var(--dim); }
 .status.warning { color: var(--warning); font-weight: 600; }
 .pill { border-radius: 14px; border-color: var(--archived); max-width: 320px; }
 .pill bdi { overflow: hidden; text-overflow: ellipsis; }

@@ -11,7 +11,7 @@ import Foundation
 struct TaskScan: Sendable {
     /// Of one request.
     static let most = 5000
-    static let pageSize = 500
+    static let pageSize = 1000
 
     struct Found: Sendable {
         var tasks: [TaskInfo] = []

@@ -1,4 +1,5 @@
 public import Asynq
+internal import GRDB
 
 extension SQLiteBroker {
     public func queueNames() async throws -> [String] { try await read { try $0.queueNames() } }
@@ -19,7 +20,15 @@ extension SQLiteBroker {
     }
 
     public func tasks(_ selection: TaskSelection, offset: Int, limit: Int) async throws -> TaskListing {
-        try await read { try $0.tasks(selection, offset: offset, limit: limit) }
+        try await read { store in
+            var listing = TaskListing(tasks: [], total: 0)
+            // The total and the page are of one moment: a page may be counted from the end.
+            try store.db.inTransaction(.deferred) {
+                listing = try store.tasks(selection, offset: offset, limit: limit)
+                return .commit
+            }
+            return listing
+        }
     }
 
     public func tasks(_ tasks: [TaskReference]) async throws -> [TaskInfo?] {

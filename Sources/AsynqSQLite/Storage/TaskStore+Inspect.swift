@@ -123,13 +123,22 @@ extension TaskStore {
         }
         guard limit > 0, offset < listing.total else { return listing }
         let place = place(queue, selection)
+        // What is skipped is read: from the end where that is nearer.
+        let offset = max(0, offset)
+        let count = min(limit, listing.total - offset)
+        let rest = listing.total - offset - count
+        let isFromEnd = rest < offset
         let rows = try Row.fetchCursor(
             try statement(
-                "SELECT \(Self.infoColumns) FROM asynq_task WHERE \(place.condition) ORDER BY position LIMIT ? OFFSET ?"
+                """
+                SELECT \(Self.infoColumns) FROM asynq_task WHERE \(place.condition)
+                ORDER BY position \(isFromEnd ? "DESC, seq DESC" : ", seq") LIMIT ? OFFSET ?
+                """
             ),
-            arguments: place.arguments + [limit, offset]
+            arguments: place.arguments + [count, isFromEnd ? rest : offset]
         )
         while let row = try rows.next() { listing.tasks.append(try taskInfo(row, queue.name)) }
+        if isFromEnd { listing.tasks.reverse() }
         return listing
     }
 

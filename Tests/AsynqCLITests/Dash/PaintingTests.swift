@@ -39,6 +39,19 @@ import Testing
         }
     }
 
+    @Test func `an id that does not fit keeps its end, which tells it from others of the same time`() {
+        #expect(Printable.fittedEnd("01a20f45-d3bf", to: 6) == "…-d3bf" && Printable.fittedEnd("ab", to: 2) == "ab")
+        #expect(Printable.fittedEnd("ab日本", to: 4) == "…本" && Printable.fittedEnd("abc", to: 0).isEmpty)
+        var table = Table([.id("ID"), .text("PAYLOAD")])
+        table.add("01a20f45-d3bf-7a1e-952f-71011ee1485a", .init(String(repeating: "x", count: 40)))
+        let line = table.lines(width: 30, isColoured: false)[1]
+        #expect(
+            line.hasPrefix("…") && line.contains("71011ee1485a  x") && line.hasSuffix("xxx…")
+                && Printable.width(line) == 30,
+            "\(line)"
+        )
+    }
+
     @Test func `a terminal shows each screen of a random series`() {
         var generator = SeededGenerator(seed: 7)
         let painter = GridPainter(depth: .sixteen)
