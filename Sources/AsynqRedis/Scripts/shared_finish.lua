@@ -28,18 +28,22 @@ local function sweep(active, taken, length, far, wanted, is_right)
   if count == 0 then
     return 0
   end
-  -- What lies between them and the right end goes back there, if that is little.
-  local tail = length - first - found[1] + 1
-  if is_right and tail <= #ids - found[1] + 1 and tail - count <= 2 * count then
+  -- What lies between them and an end of the list goes back there, if that is little.
+  local from = is_right and found[1] or 1
+  local to = is_right and #ids or found[count]
+  local is_end = is_right and first + #ids == length or not is_right and first == 0
+  if is_end and to - from + 1 <= 3 * count then
     local kept = {}
-    for i = found[1], #ids do
-      if not (taken[ids[i]]) then
-        kept[#kept + 1] = ids[i]
+    for i = from, to do
+      -- Pushed onto the left they are turned round.
+      local id = is_right and ids[i] or ids[to + 1 - i]
+      if not taken[id] then
+        kept[#kept + 1] = id
       end
     end
-    call('LTRIM', active, 0, -tail - 1)
+    call('LTRIM', active, is_right and 0 or to, is_right and -(to - from) - 2 or -1)
     if #kept > 0 then
-      call('RPUSH', active, unpack(kept))
+      call(is_right and 'RPUSH' or 'LPUSH', active, unpack(kept))
     end
   else
     -- No task has an empty id; one walk takes all of them out.
