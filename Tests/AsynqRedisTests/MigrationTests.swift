@@ -9,8 +9,15 @@ import Testing
 struct MigrationTests {
     private let keys = QueueKeys("default")
 
-    /// Tasks in every state, more of each than are moved at first, and everything that the scripts name.
-    private func fill(_ broker: RedisBroker, _ old: RawRedis) async throws -> Set<String> {
+    /// How attempts end while the slot moves, and the prefix of the ids of their tasks.
+    private static let endings: [(prefix: String, outcome: FinishRequest.Outcome)] = [
+        ("done", .done), ("completed", .done), ("dropped", .drop), ("back", .requeue), ("lost", .archive(error: "e")),
+        ("retried", .retry(delay: .hours(1), error: "e", countsAsFailure: true)),
+    ]
+
+    /// Tasks in every state, more of each than are moved at first, and everything that the scripts name. Returns their ids,
+    /// and those that are at work.
+    private func fill(_ broker: RedisBroker, _ old: RawRedis) async throws -> (ids: Set<String>, leased: [LeasedTask]) {
         var requests: [EnqueueRequest] = []
         var ids: Set<String> = []
         func add(_ prefix: String, _ count: Int, _ change: (inout TaskMessage) -> Void = { _ in }) {
@@ -25,6 +32,13 @@ struct MigrationTests {
         add("failed", 6)
         add("archived", 6)
         add("kept", 6) { $0.retention = 3600 }
+        for ending in Self.endings {
+            add(ending.prefix, 6) { if ending.prefix == "completed" { $0.retention = 3600 } }
+            for index in requests.indices.suffix(6) {
+                requests[index].message.payload = Array(requests[index].message.id.utf8)
+                requests[index].uniqueFor = .hours(1)
+            }
+        }
         for result in await broker.enqueue(requests) { _ = try result.get() }
         let tasks = try await broker.take(100)
         func end(_ prefix: String, _ outcome: FinishRequest.Outcome) async {
@@ -58,14 +72,20 @@ struct MigrationTests {
         let set = try #require(try await broker.stageGroups([group], policy: policy, limit: 1)[0].get().set)
         try await old("ZADD", keys.aggregationSets, 1, keys.group("h") + ":" + set.id)
         try await old("ZADD", keys.groupHolds, 1, "none")
-        return ids
+        return (ids, tasks.filter { task in Self.endings.contains { task.message.id.hasPrefix($0.prefix + "-") } })
     }
 
     /// All that servers and inspectors do, each once, as it is done while the slot moves.
-    private func work(_ broker: RedisBroker) async throws {
+    private func work(_ broker: RedisBroker, _ leased: [LeasedTask]) async throws {
         let inspector = AsynqInspector(broker)
         let policy = GroupPolicy(gracePeriod: .hours(1), maxDelay: nil, maxSize: 6)
         try await withThrowingTaskGroup(of: Void.self) { group in
+            for ending in Self.endings {
+                let own = leased.filter { $0.message.id.hasPrefix(ending.prefix + "-") }
+                group.addTask {
+                    #expect(await broker.end(own, ending.outcome) == Array(repeating: "finished", count: 6))
+                }
+            }
             group.addTask { _ = try await broker.forward(queues: ["default"], limit: 100) }
             group.addTask {
                 let tasks = try await broker.expiredLeases(queues: ["default"], limit: 100)
@@ -118,7 +138,8 @@ struct MigrationTests {
             target.dialTimeout = .seconds(60)
             let broker = try RedisBroker(configuration: target, logger: .silent)
             let (before, after) = (try RawRedis(old.uri), try RawRedis(new.uri))
-            var ids = try await fill(broker, before)
+            let filled = try await fill(broker, before)
+            var ids = filled.ids
             #expect(try await RedisDump(before).contradictions() == [])
 
             try set.beginMove(slot, from: old, to: new)
@@ -134,7 +155,7 @@ struct MigrationTests {
             let answer = try old.cli(["MIGRATE", "127.0.0.1", "\(new.port)", "", "0", "5000", "KEYS"] + part)[0]
             #expect(answer == "OK")
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await work(broker) }
+                group.addTask { try await work(broker, filled.leased) }
                 try await eventually("scripts are refused, for keys that they name and for others") {
                     let errors = try old.cli("INFO", "errorstats")
                     return moved == .halfOfTheMessages
@@ -148,6 +169,7 @@ struct MigrationTests {
             let dump = try await RedisDump(after)
             #expect(dump.contradictions() == [])
             ids.formUnion(["periodic", "new"])
+            for prefix in ["done-", "dropped-"] { ids = ids.filter { !$0.hasPrefix(prefix) } }
             let stored = dump.entries.keys.filter { $0.hasPrefix(keys.taskPrefix) }
             #expect(Set(stored.map { String($0.dropFirst(keys.taskPrefix.count)) }) == ids)
             await broker.shutdown()
