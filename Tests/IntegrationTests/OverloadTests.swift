@@ -162,7 +162,7 @@ struct OverloadTests {
 }
 
 extension RedisServer {
-    /// Lets those leases end that nobody extends: the one who works extends them first.
+    /// Ends the leases of all tasks that are active, those at work as well, which may then be run twice.
     func endLeases() throws {
         let ids = try cli("LRANGE", "asynq:{default}:active", "0", "-1").split(separator: "\n")
         let past = Int(Date().timeIntervalSince1970) - 31
