@@ -11,8 +11,8 @@ local function distance(active, id, length, most, is_right)
   return at and (is_right and length - at or at + 1)
 end
 
--- Takes wanted ids out of the active list, those that lie at most so far from an end and no farther than the first of them
--- and as many as are wanted. `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
+-- Takes wanted ids out of the active list, those that lie near one of them: `far` from an end, as `distance` says.
+-- `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
 local function sweep(active, taken, length, far, wanted, is_right)
   -- Tasks taken later lie to the left of the first.
   local first = is_right and math.max(0, length - far - wanted - 64) or math.max(0, far - wanted - 64)
