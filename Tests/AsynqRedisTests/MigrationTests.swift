@@ -120,7 +120,7 @@ struct MigrationTests {
     }
 
     enum Moved: CaseIterable {
-        /// Scripts run at the old node, and do not find all messages.
+        /// The old node has all keys that scripts name, and not all messages.
         case halfOfTheMessages
         /// The new node has all keys that scripts name, and no message.
         case allButTheMessages
@@ -156,22 +156,82 @@ struct MigrationTests {
             #expect(answer == "OK")
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await work(broker, filled.leased) }
-                try await eventually("scripts are refused, for keys that they name and for others") {
-                    let errors = try old.cli("INFO", "errorstats")
-                    return moved == .halfOfTheMessages
-                        ? errors.contains("errorstat_TRYAGAIN") && errors.contains("errorstat_ERR")
-                        : errors.contains("errorstat_ASK")
+                try await eventually("scripts are refused") {
+                    try old.cli("INFO", "errorstats").contains(
+                        moved == .halfOfTheMessages ? "errorstat_TRYAGAIN" : "errorstat_ASK"
+                    )
                 }
                 while try set.moveKeys(slot, from: old, to: new, limit: 10) > 0 {}
                 try set.endMove(slot, to: new)
                 try await group.waitForAll()
             }
+            #expect(try !old.cli("INFO", "errorstats").contains("errorstat_ERR"), "a script has failed in the middle")
             let dump = try await RedisDump(after)
             #expect(dump.contradictions() == [])
             ids.formUnion(["periodic", "new"])
             for prefix in ["done-", "dropped-"] { ids = ids.filter { !$0.hasPrefix(prefix) } }
             let stored = dump.entries.keys.filter { $0.hasPrefix(keys.taskPrefix) }
             #expect(Set(stored.map { String($0.dropFirst(keys.taskPrefix.count)) }) == ids)
+            await broker.shutdown()
+            for redis in [before, after] { await redis.topology.shutdown() }
+        }
+    }
+
+    /// All of its keys are still at the old node, which does not serve one that a script has emptied and fills again.
+    @Test
+    func `a script does not run half when it empties a key of a slot that is about to move`() async throws {
+        try await ClusterSet.withCluster { set in
+            let slot = try set.slot(of: keys.base)
+            let old = try #require(try set.master(of: slot))
+            let new = try #require(set.servers.prefix(3).first { $0.port != old.port })
+            var target = try RedisConfiguration(set.uri)
+            target.dialTimeout = .seconds(60)
+            let broker = try RedisBroker(configuration: target, logger: .silent)
+            let inspector = AsynqInspector(broker)
+            let (before, after) = (try RawRedis(old.uri), try RawRedis(new.uri))
+
+            // Every key that the scripts name is there, and in some there is little.
+            let ended = (0..<9).map { "ended-\($0)" }
+            var tasks = (["done", "failed", "archived", "kept", "active"] + ended).map { message($0) }
+            tasks[3].retention = 3600
+            for result in await broker.enqueue(tasks.map { EnqueueRequest(message: $0) }) { _ = try result.get() }
+            let leased = try await broker.take(tasks.count)
+            let outcomes: [FinishRequest.Outcome] = [
+                .done, .retry(delay: .hours(1), error: "e", countsAsFailure: true), .archive(error: "e"), .done,
+            ]
+            for (task, outcome) in zip(leased, outcomes) { #expect(await broker.end([task], outcome) == ["finished"]) }
+            var alone = message("alone")
+            alone.group = "g"
+            let more = [
+                EnqueueRequest(message: alone), EnqueueRequest(message: message("waiting")),
+                EnqueueRequest(message: message("later"), start: .after(milliseconds: 3_600_123)),
+            ]
+            for result in await broker.enqueue(more) { _ = try result.get() }
+
+            try set.beginMove(slot, from: old, to: new)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    // So many leave the list in one go, which is put together again of what is left.
+                    #expect(await broker.end(Array(leased[5..<14]), .done) == ended.map { _ in "finished" })
+                }
+                group.addTask { try await inspector.run("alone", queue: "default") }
+                try await eventually("both were refused") {
+                    try old.cli("INFO", "errorstats").contains(/errorstat_(TRYAGAIN|ERR):count=([2-9]|\d{2})/)
+                }
+                while try set.moveKeys(slot, from: old, to: new, limit: 10) > 0 {}
+                try set.endMove(slot, to: new)
+                try await group.waitForAll()
+            }
+            #expect(try !old.cli("INFO", "errorstats").contains("errorstat_ERR"), "a script has failed in the middle")
+            let dump = try await RedisDump(after)
+            #expect(dump.contradictions() == [])
+            let stored = dump.entries.keys.filter { $0.hasPrefix(keys.taskPrefix) }
+            #expect(
+                Set(stored.map { String($0.dropFirst(keys.taskPrefix.count)) })
+                    == ["failed", "archived", "kept", "active", "alone", "waiting", "later"]
+            )
+            #expect(try await inspector.task("active", queue: "default").state == .active)
+            #expect(try await inspector.task("alone", queue: "default").state == .pending)
             await broker.shutdown()
             for redis in [before, after] { await redis.topology.shutdown() }
         }

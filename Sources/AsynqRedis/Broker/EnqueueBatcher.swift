@@ -141,7 +141,8 @@ final class EnqueueBatcher: Sendable {
     private func call(_ tasks: ArraySlice<EncodedTask>) -> ScriptCall {
         var call = ScriptCall.Builder(
             .enqueue,
-            keys: [keys.pending] + (scripts.redis.spreadsKeys ? tasks.map { keys.task($0.id) } : []),
+            of: keys,
+            keys: [keys.pending],
             argumentCount: 1 + 2 * tasks.count,
             capacity: tasks.reduce(0) { $0 + $1.bytes.count + 36 }
         )

@@ -12,6 +12,7 @@ extension RedisBroker {
             let keys = keys(request.queue)
             var call = ScriptCall.Builder(
                 .dequeue,
+                of: keys,
                 keys: [keys.pending, keys.paused, keys.active, keys.lease],
                 argumentCount: 4
             )
@@ -104,7 +105,7 @@ extension RedisBroker {
     public func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask] {
         let calls = queues.map { queue in
             let keys = keys(queue)
-            var call = ScriptCall.Builder(.expiredLeases, keys: [keys.lease, keys.active], argumentCount: 3)
+            var call = ScriptCall.Builder(.expiredLeases, of: keys, keys: [keys.lease, keys.active], argumentCount: 3)
             call.append(keys.taskPrefix)
             call.append(LeasedTask.recoveryGrace.components.seconds)
             call.append(min(max(limit, 0), Self.maxTasksPerScript))

@@ -73,8 +73,7 @@ extension RedisBroker {
             maxSize: Self.maxBytesPerScript,
             size: { $0.2.count }
         ) {
-            let more = named(enqueueing: chunk.lazy.map { ($0.0.message, $0.1) }, keys)
-            calls.append(.init(Self.call(chunk, keys, more: more), .key(keys.base), durability))
+            calls.append(.init(Self.call(chunk, keys), .key(keys.base), durability))
         }
         let replies = await enqueues.run(calls)
         _ = try replies[0].get()
@@ -123,6 +122,7 @@ extension RedisBroker {
     ) -> ScriptCall {
         var call = ScriptCall.Builder(
             script,
+            of: keys,
             keys: [keys.pending, keys.scheduled, keys.due, keys.groups] + more,
             argumentCount: 2 + 7 * tasks.count,
             capacity: tasks.reduce(0) { $0 + $1.2.count + 160 }

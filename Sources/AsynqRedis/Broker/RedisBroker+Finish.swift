@@ -98,7 +98,8 @@ extension RedisBroker {
     private func doneCall(_ messages: [TaskMessage], _ keys: QueueKeys) -> ScriptCall {
         var call = ScriptCall.Builder(
             .done,
-            keys: [keys.active, keys.lease, keys.processed] + named(finishing: messages, keys),
+            of: keys,
+            keys: [keys.active, keys.lease, keys.processed],
             argumentCount: 1 + 2 * messages.count,
             capacity: 48 * messages.count
         )
@@ -113,8 +114,8 @@ extension RedisBroker {
     private func completeCall(_ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
         var call = ScriptCall.Builder(
             .complete,
-            keys: [keys.active, keys.lease, keys.processed, keys.completed]
-                + named(finishing: requests.lazy.map(\.task.message), keys),
+            of: keys,
+            keys: [keys.active, keys.lease, keys.processed, keys.completed],
             argumentCount: 1 + 4 * requests.count,
             capacity: 256 * requests.count
         )
@@ -132,8 +133,8 @@ extension RedisBroker {
     private func retryCall(_ requests: [FinishRequest], _ keys: QueueKeys, isRecovery: Bool) throws -> ScriptCall {
         var call = ScriptCall.Builder(
             .retry,
-            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.retry, keys.due]
-                + named(finishing: requests.lazy.map(\.task.message), keys),
+            of: keys,
+            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.retry, keys.due],
             argumentCount: 2 + 4 * requests.count,
             capacity: 256 * requests.count
         )
@@ -154,8 +155,8 @@ extension RedisBroker {
     {
         var call = ScriptCall.Builder(
             .archive,
-            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.archived]
-                + named(tasks.lazy.map(\.id), keys) + countersOfToday(keys),
+            of: keys,
+            keys: [keys.active, keys.lease, keys.processed, keys.failed, keys.archived],
             argumentCount: 4 + 2 * tasks.count,
             capacity: 256 * tasks.count
         )
@@ -173,7 +174,8 @@ extension RedisBroker {
     private func requeueCall(_ ids: [String], _ keys: QueueKeys) -> ScriptCall {
         var call = ScriptCall.Builder(
             .requeue,
-            keys: [keys.active, keys.lease, keys.pending] + named(ids, keys),
+            of: keys,
+            keys: [keys.active, keys.lease, keys.pending],
             argumentCount: 1 + ids.count,
             capacity: 40 * ids.count
         )

@@ -74,6 +74,7 @@ extension RedisBroker {
     ) -> ScriptCall {
         var call = ScriptCall.Builder(
             .stageGroups,
+            of: keys,
             keys: [keys.groups, keys.aggregationSets, keys.groupHolds],
             argumentCount: 9 + 2 * groups.count,
             capacity: 64 * groups.count
@@ -227,6 +228,7 @@ extension RedisBroker {
     ) async throws -> (count: Int, hasMore: Bool) {
         var call = ScriptCall.Builder(
             .returnAggregationSets,
+            of: keys,
             keys: [keys.aggregationSets, keys.groups, keys.groupHolds],
             argumentCount: 4
         )
@@ -272,6 +274,7 @@ extension RedisBroker {
         ) {
             var call = ScriptCall.Builder(
                 .archiveStaged,
+                of: keys,
                 keys: [keys.aggregationSets, Self.key(of: set, keys), keys.archived],
                 argumentCount: 3 + 2 * chunk.count,
                 capacity: chunk.reduce(0) { $0 + $1.message.count + 40 }

@@ -31,7 +31,13 @@ extension RedisBroker {
         var requests: [ScriptRunner.Request] = [.init(known, .key(RedisKeys.queues))]
         for queue in queues {
             let keys = keys(queue)
-            var call = ScriptCall.Builder(.inspectQueue, keys: Self.allKeys(keys), argumentCount: 4, capacity: 96)
+            var call = ScriptCall.Builder(
+                .inspectQueue,
+                of: keys,
+                keys: Self.allKeys(keys),
+                argumentCount: 4,
+                capacity: 96
+            )
             call.append(keys.taskPrefix)
             call.append(keys.groupPrefix)
             call.append(Self.weighed)
@@ -107,7 +113,7 @@ extension RedisBroker {
         let days = min(max(days, 1), 90)
         let calls = queues.map { queue in
             let keys = keys(queue)
-            var call = ScriptCall.Builder(.history, keys: [keys.processed, keys.failed], argumentCount: 1)
+            var call = ScriptCall.Builder(.history, of: keys, keys: [keys.processed, keys.failed], argumentCount: 1)
             call.append(days)
             return ScriptRunner.Request(call.finish(), .key(keys.base))
         }
@@ -158,6 +164,7 @@ extension RedisBroker {
         repeat {
             var call = ScriptCall.Builder(
                 .listTasks,
+                of: keys,
                 keys: [keys.source(selection), keys.lease, keys.due],
                 argumentCount: 5
             )
@@ -188,6 +195,7 @@ extension RedisBroker {
             for chunk in indices.chunks(maxCount: Self.maxTasksPerScript) {
                 var call = ScriptCall.Builder(
                     .getTasks,
+                    of: keys,
                     keys: [keys.scheduled, keys.retry, keys.due, keys.lease],
                     argumentCount: 1 + chunk.count,
                     capacity: 40 * chunk.count

@@ -80,6 +80,7 @@ extension RedisBroker {
         ]
         var call = ScriptCall.Builder(
             script,
+            of: keys,
             keys: places + (source.map { [$0] } ?? []),
             argumentCount: 5 + argumentCount,
             capacity: 128 + 40 * argumentCount
@@ -122,6 +123,7 @@ extension RedisBroker {
             let new = try message.encoded()
             var call = ScriptCall.Builder(
                 .updatePayload,
+                of: keys,
                 keys: [keys.task(task.id)],
                 argumentCount: 5,
                 capacity: old.readableBytes + new.count + 256
@@ -151,7 +153,10 @@ extension RedisBroker {
         }
         let replies = await scripts.run([
             .init(RESPCommand("SADD", RedisKeys.queues, queue), .key(RedisKeys.queues)),
-            .init(ScriptCall.Builder(.pause, keys: [keys.paused], argumentCount: 0).finish(), .key(keys.base)),
+            .init(
+                ScriptCall.Builder(.pause, of: keys, keys: [keys.paused], argumentCount: 0).finish(),
+                .key(keys.base)
+            ),
         ])
         for reply in replies { _ = try reply.get() }
     }
@@ -161,6 +166,7 @@ extension RedisBroker {
         let keys = keys(queue)
         var call = ScriptCall.Builder(
             .deleteQueue,
+            of: keys,
             keys: Self.allKeys(keys) + [keys.groupHolds, keys.marks],
             argumentCount: 4
         )

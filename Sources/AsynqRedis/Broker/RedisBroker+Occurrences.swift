@@ -42,8 +42,7 @@ extension RedisBroker {
                     maxSize: Self.maxBytesPerScript,
                     size: \.bytes.count
                 ) {
-                    let more = named(enqueueing: part.lazy.map { ($0.occurrence.request.message, $0.lock) }, keys)
-                    let reply = scripts.start([.init(Self.call(part, keys, more: more), .key(keys.base))])
+                    let reply = scripts.start([.init(Self.call(part, keys), .key(keys.base))])
                     pieces.append((part.map(\.index), reply))
                 }
             }
@@ -105,12 +104,12 @@ extension RedisBroker {
 
     private static func call(
         _ items: ArraySlice<EncodedOccurrence>,
-        _ keys: QueueKeys,
-        more: [String]
+        _ keys: QueueKeys
     ) -> ScriptCall {
         var call = ScriptCall.Builder(
             .enqueueOccurrences,
-            keys: [keys.pending, keys.scheduled, keys.due, keys.groups, keys.marks] + more,
+            of: keys,
+            keys: [keys.pending, keys.scheduled, keys.due, keys.groups, keys.marks],
             argumentCount: 3 + 9 * items.count,
             capacity: items.reduce(0) { $0 + $1.bytes.count + 240 }
         )
@@ -145,6 +144,7 @@ extension RedisBroker {
             for piece in indices.chunks(maxCount: Self.maxTasksPerScript) {
                 var call = ScriptCall.Builder(
                     .entryMarks,
+                    of: keys,
                     keys: [keys.marks],
                     argumentCount: 1 + piece.count,
                     capacity: 40 * piece.count

@@ -33,6 +33,7 @@ extension RedisBroker {
             let keys = keys(queue)
             var call = ScriptCall.Builder(
                 .forward,
+                of: keys,
                 keys: [keys.scheduled, keys.retry, keys.due, keys.pending, keys.groups],
                 argumentCount: 3
             )
@@ -57,7 +58,7 @@ extension RedisBroker {
 
     public func deleteExpiredCompleted(queue: String, limit: Int) async throws -> Int {
         let keys = keys(queue)
-        var call = ScriptCall.Builder(.deleteExpiredCompleted, keys: [keys.completed], argumentCount: 2)
+        var call = ScriptCall.Builder(.deleteExpiredCompleted, of: keys, keys: [keys.completed], argumentCount: 2)
         call.append(keys.taskPrefix)
         call.append(min(max(limit, 0), 1000))
         return Int(try await reply(call.finish(), keys).int ?? 0)

@@ -31,6 +31,15 @@ struct ScriptCall: Sendable {
             for key in keys { builder.append(key) }
         }
 
+        /// A call of a script that works on one queue.
+        ///
+        /// It names one key more, which never exists. A Cluster that moves a slot to another node runs no script there that
+        /// names a key that is missing. So it refuses each script of the queue as a whole until the slot has arrived,
+        /// instead of letting it run until it meets the first key that has been moved, or that the script itself has emptied.
+        init(_ script: RedisScript, of queue: QueueKeys, keys: [String], argumentCount: Int, capacity: Int = 64) {
+            self.init(script, keys: keys + [queue.base], argumentCount: argumentCount, capacity: capacity)
+        }
+
         mutating func append(_ text: String) { builder.append(text) }
         mutating func append(_ bytes: [UInt8]) { builder.append(bytes) }
         mutating func append(_ number: Int) { builder.append(number) }
