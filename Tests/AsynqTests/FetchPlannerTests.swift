@@ -107,6 +107,17 @@ struct FetchPlannerTests {
         #expect(planner.draw(3) == [DequeueRequest(queue: "a", limit: 3)])
     }
 
+    @Test func `a queue that is away leaves its share to the others`() {
+        var planner = FetchPlanner(queues: ["a": 6, "b": 3], strict: false)
+        #expect(planner.draw(9, except: ["a"]) == [DequeueRequest(queue: "b", limit: 9)])
+        #expect(planner.draw(9, except: ["a", "b"]).isEmpty)
+        // It has not been owed anything meanwhile.
+        #expect(planner.draw(9).map(\.limit) == [6, 3])
+        var strict = FetchPlanner(queues: ["a": 6, "b": 3], strict: true)
+        #expect(strict.draw(9, except: ["a"]) == [DequeueRequest(queue: "b", limit: 9)])
+        #expect(strict.draw(9) == [DequeueRequest(queue: "a", limit: 9)])
+    }
+
     @Test func `a queue that gives less is empty, unless no signal would tell that it is not`() {
         var planner = FetchPlanner(queues: ["a": 1], strict: false)
         let request = DequeueRequest(queue: "a", limit: 1000)

@@ -85,8 +85,42 @@ struct ClusterTests {
                 let count = ran.count
                 try await store(AsynqTask("t", .taskID("last")), client)
                 await ran.wait(for: count + 1)
-                let nodes = try await AsynqInspector(broker).nodes(of: "default")
-                #expect(nodes.first == "127.0.0.1:\(new.port)" && nodes.count == 2)
+                try await eventually("the new node and its replica are known to serve it") {
+                    let nodes = try await AsynqInspector(broker).nodes(of: "default")
+                    return nodes.first == "127.0.0.1:\(new.port)" && nodes.count == 2
+                }
+            }
+            await broker.shutdown()
+        }
+    }
+
+    /// With one place for a handler, which must not be kept for the task that cannot be had.
+    @Test(arguments: [false, true])
+    func `a queue that stands still while its slot moves does not hold up others`(isStrict: Bool) async throws {
+        try await ClusterSet.withCluster { set in
+            var target = try RedisConfiguration(set.uri)
+            // So long does a call wait for the end of a move.
+            target.dialTimeout = .seconds(600)
+            let broker = try RedisBroker(configuration: target, logger: .silent)
+            let ran = Recorder<String>()
+            let handler = ClosureHandler { _, context in ran.add(context.taskID) }
+            let slot = try set.slot(of: "asynq:{default}:")
+            let old = try #require(try set.master(of: slot))
+            let new = try #require(set.servers.prefix(3).first { $0.port != old.port })
+            let client = AsynqClient(broker)
+            try await client.enqueue(AsynqTask("t", .taskID("held")))
+            try set.beginMove(slot, from: old, to: new)
+            let settings = configuration(concurrency: 1, queues: ["default": 2, "low": 1]) { $0.strictPriority = isStrict }
+            try await withServer(broker, settings, handler: handler) { _ in
+                for number in 0..<20 {
+                    try await client.enqueue(AsynqTask("t", .taskID("\(number)"), .queue("low")))
+                    await ran.wait(for: number + 1)
+                }
+                #expect(ran.elements == (0..<20).map { "\($0)" })
+                while try set.moveKeys(slot, from: old, to: new, limit: 10) > 0 {}
+                try set.endMove(slot, to: new)
+                await ran.wait(for: 21)
+                #expect(ran.elements.last == "held")
             }
             await broker.shutdown()
         }

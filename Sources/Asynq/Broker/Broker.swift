@@ -17,6 +17,10 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     /// place.
     var taskExecutor: (any TaskExecutor)? { get }
 
+    /// Whether queues may lie on servers of their own, so that one answers while another does not. A worker server then asks
+    /// each queue in a call of its own, and goes on without those that do not answer. `false` unless a broker says otherwise.
+    var servesQueuesApart: Bool { get }
+
     /// Establishes that the broker can be reached and is fit for use.
     ///
     /// - Throws: ``AsynqError`` that says what is wrong and with which host.
@@ -82,4 +86,5 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
 extension Broker {
     public var taskIDScheme: TaskIDScheme { .random }
     public var taskExecutor: (any TaskExecutor)? { nil }
+    public var servesQueuesApart: Bool { false }
 }

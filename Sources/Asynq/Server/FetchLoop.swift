@@ -4,15 +4,44 @@ import Synchronization
 /// Takes tasks from the broker as places become free: asks all open queues in one round trip, and sleeps while there is
 /// no room or no queue that may have tasks. Where handlers are short two round trips overlap, so that the broker works
 /// on the next tasks while the last ones are read.
+///
+/// A broker whose queues lie on several servers is asked for each in a call of its own. One that does not answer soon has no
+/// say in what the others do: the places that were kept for its tasks are given to them, and it is left alone until it answers.
 final class FetchLoop: Sendable {
     private struct State {
         var planner: FetchPlanner
         var stock: StockController
+        /// What is known of who answers: for each queue, or one named "" for all of them.
+        var lanes: [String: Lane] = [:]
+        /// Rounds that somebody waits for.
+        var inFlight = 0
+        var isStopped = false
+    }
+
+    private struct Lane {
         var retry = Backoff()
         /// Not to ask again before then.
         var pausedUntil = Int64.min
-        var inFlight = 0
-        var isStopped = false
+        /// It owes an answer.
+        var isLate = false
+    }
+
+    /// What was asked at once. Over when each call was answered, or is late.
+    private final class Round: Sendable {
+        private let open: Atomic<Int>
+
+        init(_ calls: Int) { open = Atomic(calls) }
+
+        /// Returns whether the round is over.
+        func end() -> Bool { open.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
+    }
+
+    /// The part of a round that one queue answers.
+    private final class Call: Sendable {
+        private let isWaitedFor = Atomic(true)
+
+        /// Returns whether somebody waited for it until now.
+        func stopWaiting() -> Bool { isWaitedFor.exchange(false, ordering: .acquiringAndReleasing) }
     }
 
     private enum Step {
@@ -25,9 +54,13 @@ final class FetchLoop: Sendable {
     /// The most tasks to ask for in one round trip: what a broker gives at once.
     private static let batch = 256
     private static let maxInFlight = 2
+    /// When a call is late.
+    private static let patience = Duration.milliseconds(250)
 
     private let state: Mutex<State>
     private let broker: any Broker
+    /// Each queue is asked in a call of its own.
+    private let isApart: Bool
     private let pool: WorkerPool
     private let runner: AttemptRunner
     private let clock: LoopClock
@@ -37,6 +70,7 @@ final class FetchLoop: Sendable {
         let stock = StockController(limit: runner.configuration.prefetchLimit)
         state = Mutex(State(planner: planner, stock: stock))
         broker = runner.broker
+        isApart = broker.servesQueuesApart
         pool = runner.pool
         clock = runner.clock
         logger = runner.configuration.logger
@@ -62,10 +96,14 @@ final class FetchLoop: Sendable {
         let now = clock.now()
         let step = state.withLock { state -> Step in
             if state.isStopped { return .end }
-            if state.pausedUntil > now { return .pause(until: state.pausedUntil) }
+            if let end = state.lanes[""]?.pausedUntil, end > now { return .pause(until: end) }
             guard state.inFlight < Self.maxInFlight else { return .wait }
-            let requests = state.planner.draw(demand)
-            if requests.isEmpty { return .wait }
+            let away = isApart ? state.lanes.filter { $1.isLate || $1.pausedUntil > now } : [:]
+            let requests = state.planner.draw(demand, except: away.isEmpty ? [] : Set(away.keys))
+            if requests.isEmpty {
+                let end = away.values.lazy.filter { !$0.isLate }.map(\.pausedUntil).min()
+                return end.map { .pause(until: $0) } ?? .wait
+            }
             state.inFlight += 1
             return .ask(requests)
         }
@@ -76,6 +114,44 @@ final class FetchLoop: Sendable {
 
     /// One round trip.
     private func fetch(_ requests: [DequeueRequest], _ watch: any BrokerWatch) async {
+        guard isApart else {
+            let round = Round(1)
+            await take(requests, lane: "", watch)
+            return end(round, requests.total)
+        }
+        let round = Round(requests.count)
+        await withDiscardingTaskGroup { group in
+            for request in requests { group.addTask { await self.fetch(request, round, watch) } }
+        }
+    }
+
+    private func fetch(_ request: DequeueRequest, _ round: Round, _ watch: any BrokerWatch) async {
+        let call = Call()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do { try await self.clock.sleep(Self.patience) } catch { return }
+                guard call.stopWaiting() else { return }
+                self.state.withLock { $0.lanes[request.queue, default: Lane()].isLate = true }
+                self.end(round, request.limit)
+            }
+            await take([request], lane: request.queue, watch)
+            group.cancelAll()
+        }
+        if call.stopWaiting() {
+            end(round, request.limit)
+        } else {
+            state.withLock { $0.lanes[request.queue]?.isLate = false }
+            pool.roomChanged.notify()
+        }
+    }
+
+    /// Nobody waits for so many tasks any more.
+    private func end(_ round: Round, _ count: Int) {
+        if round.end() { state.withLock { $0.inFlight -= 1 } }
+        pool.answered(count)
+    }
+
+    private func take(_ requests: [DequeueRequest], lane: String, _ watch: any BrokerWatch) async {
         let start = clock.now()
         do {
             let tasks = try await broker.dequeue(requests)
@@ -85,24 +161,29 @@ final class FetchLoop: Sendable {
                 Task { [runner] in await runner.work(ticket) }
             }
             let (target, isBack) = state.withLock { state in
-                state.inFlight -= 1
                 // Read under the lock: two round trips overlap, and the count must not go back between them.
                 state.stock.dequeued(from: start, to: clock.now(), finished: pool.read { $0.finishedCount })
-                return (state.stock.target, state.retry.succeeded())
+                var own = state.lanes.removeValue(forKey: lane)
+                return (state.stock.target, own?.retry.succeeded() == true)
             }
             pool.setStockTarget(target)
             listen(to: exhausted(requests, tasks, isWatched: watch.isLive), watch)
-            if isBack { logger.info("taking tasks again") }
+            if isBack { logger.info("taking tasks again", metadata: metadata(lane)) }
         } catch {
             let isFirst = state.withLock { state in
-                state.inFlight -= 1
-                state.pausedUntil = clock.now().adding(state.retry.failed())
-                return state.retry.isFirst
+                var own = state.lanes[lane] ?? Lane()
+                own.pausedUntil = clock.now().adding(own.retry.failed())
+                state.lanes[lane] = own
+                return own.retry.isFirst
             }
-            if isFirst { logger.error("cannot take tasks; trying again", metadata: ["error": "\(error)"]) }
+            if isFirst {
+                let details = metadata(lane).merging(["error": "\(error)"]) { $1 }
+                logger.error("cannot take tasks; trying again", metadata: details)
+            }
         }
-        pool.answered(requests.total)
     }
+
+    private func metadata(_ lane: String) -> Logger.Metadata { lane.isEmpty ? [:] : ["queue": "\(lane)"] }
 
     /// Takes no more tasks. ``run(watch:)`` returns when those on the way have been handed back.
     func stop() {

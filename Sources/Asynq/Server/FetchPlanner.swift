@@ -38,12 +38,14 @@ struct FetchPlanner {
     var hasOpenQueue: Bool { queues.contains(where: \.isOpen) }
 
     /// Shares `slots` free places among the open queues.
-    mutating func draw(_ slots: Int) -> [DequeueRequest] {
+    ///
+    /// - Parameter away: queues that are not to be asked now. Others come before them even where priorities are strict.
+    mutating func draw(_ slots: Int, except away: Set<String> = []) -> [DequeueRequest] {
         guard slots > 0 else { return [] }
         if strict {
-            return queues.first(where: \.isOpen).map { [DequeueRequest(queue: $0.name, limit: slots)] } ?? []
+            return queues.first { $0.isOpen && !away.contains($0.name) }.map { [DequeueRequest(queue: $0.name, limit: slots)] } ?? []
         }
-        let open = queues.indices.filter { queues[$0].isOpen }
+        let open = queues.indices.filter { queues[$0].isOpen && (away.isEmpty || !away.contains(queues[$0].name)) }
         guard open.count > 1 else { return open.map { DequeueRequest(queue: queues[$0].name, limit: slots) } }
         let total = open.reduce(0) { $0 + queues[$1].priority }
         for index in open {

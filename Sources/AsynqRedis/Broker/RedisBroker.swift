@@ -29,6 +29,9 @@ public final class RedisBroker: Broker {
     /// The event loop of the connection; with several connections, that of the first.
     public var taskExecutor: (any TaskExecutor)? { redis.taskExecutor }
 
+    /// Whether this is a Cluster: each queue lies on one of its nodes.
+    public var servesQueuesApart: Bool { redis.spreadsKeys }
+
     /// - Parameters:
     ///   - uri: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` for TLS, `redis-socket://[:password@]path[?db=n]`,
     ///     `redis-sentinel://…`, `redis-cluster://…`, or `host:port`; see `RedisConfiguration` (spec 2, "Connection").

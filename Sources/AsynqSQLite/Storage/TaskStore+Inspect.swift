@@ -128,11 +128,14 @@ extension TaskStore {
         let count = min(limit, listing.total - offset)
         let rest = listing.total - offset - count
         let isFromEnd = rest < offset
+        let order = isFromEnd ? "position DESC, seq DESC" : "position, seq"
+        // In two steps, so that what is skipped is read from the index alone.
         let rows = try Row.fetchCursor(
             try statement(
                 """
-                SELECT \(Self.infoColumns) FROM asynq_task WHERE \(place.condition)
-                ORDER BY position \(isFromEnd ? "DESC, seq DESC" : ", seq") LIMIT ? OFFSET ?
+                SELECT \(Self.infoColumns) FROM asynq_task WHERE seq IN (
+                  SELECT seq FROM asynq_task WHERE \(place.condition) ORDER BY \(order) LIMIT ? OFFSET ?
+                ) ORDER BY \(order)
                 """
             ),
             arguments: place.arguments + [count, isFromEnd ? rest : offset]
