@@ -110,7 +110,9 @@ struct ClusterTests {
             let client = AsynqClient(broker)
             try await client.enqueue(AsynqTask("t", .taskID("held")))
             try set.beginMove(slot, from: old, to: new)
-            let settings = configuration(concurrency: 1, queues: ["default": 2, "low": 1]) { $0.strictPriority = isStrict }
+            let settings = configuration(concurrency: 1, queues: ["default": 2, "low": 1]) {
+                $0.strictPriority = isStrict
+            }
             try await withServer(broker, settings, handler: handler) { _ in
                 for number in 0..<20 {
                     try await client.enqueue(AsynqTask("t", .taskID("\(number)"), .queue("low")))

@@ -43,7 +43,9 @@ struct FetchPlanner {
     mutating func draw(_ slots: Int, except away: Set<String> = []) -> [DequeueRequest] {
         guard slots > 0 else { return [] }
         if strict {
-            return queues.first { $0.isOpen && !away.contains($0.name) }.map { [DequeueRequest(queue: $0.name, limit: slots)] } ?? []
+            return queues.first { $0.isOpen && !away.contains($0.name) }.map {
+                [DequeueRequest(queue: $0.name, limit: slots)]
+            } ?? []
         }
         let open = queues.indices.filter { queues[$0].isOpen && (away.isEmpty || !away.contains(queues[$0].name)) }
         guard open.count > 1 else { return open.map { DequeueRequest(queue: queues[$0].name, limit: slots) } }
