@@ -8,9 +8,12 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 export SWIFT_DETERMINISTIC_HASHING=1
+# As a server is deployed: with all of Swift in the program.
+options=(-c release)
+[ "$(uname)" != Linux ] || options+=(--static-swift-stdlib)
 
 if [ -z "${ASYNQ_BENCH_REDIS:-}" ]; then
-  swift build -c release --product asynq-bench >&2
+  swift build "${options[@]}" --product asynq-bench >&2
   export ASYNQ_BENCH_REDIS=1
   exec ../scripts/with-redis.sh "./$(basename "$0")" "$@"
 fi
@@ -19,35 +22,38 @@ runs=5
 if [ "${1:-}" = --runs ]; then runs=$2; shift 2; fi
 wanted=("$@")
 [ ${#wanted[@]} -gt 0 ] || wanted=(process enqueue through latency due idle growth payload sqlite)
-program="$(swift build -c release --show-bin-path)/asynq-bench"
+program="$(swift build "${options[@]}" --show-bin-path)/asynq-bench"
 port=${REDIS_URL##*:}
 
 # The least that has the effect of an operation, as scripts, with redis-benchmark as the load; messages of 150 bytes. Prints
 # tasks a second.
 #   one        enqueue, one task a script, 32 scripts on their way on each of 50 connections
 #   hundred    enqueue, 100 tasks a script
-#   process    dequeue and end, 32 tasks a script
+#   process    dequeue and end, 32 tasks a script: state, list of the active, lease, counter
 #   single     one script after the other on one connection
 limit() {
-  local message script n=100000 tasks=1 options=(-c 50 -P 32)
+  local message script n=100000 tasks=1 load=(-c 50 -P 32)
   message=$(printf '%0150d' 0)
   local enqueue='local n = tonumber(ARGV[2]) for i = 1, n do local id = redis.call("INCR", "limit:id")
     redis.call("HSET", "limit:t:" .. id, "msg", ARGV[1], "state", "pending") redis.call("LPUSH", "limit:pending", id) end'
   case $1 in
     one) script=$enqueue ;;
-    single) script=$enqueue options=(-c 1 -P 1) n=20000 ;;
-    hundred) script=$enqueue tasks=100 n=3000 options=(-c 50 -P 1) ;;
+    single) script=$enqueue load=(-c 1 -P 1) n=20000 ;;
+    hundred) script=$enqueue tasks=100 n=3000 load=(-c 50 -P 1) ;;
     process)
-      tasks=32 n=$((100000 / 32)) options=(-c 4 -P 1)
+      tasks=32 n=$((100000 / 32)) load=(-c 4 -P 1)
       redis-cli -p "$port" eval "$enqueue" 0 "$message" 100000 >/dev/null
       script='local ids = redis.call("RPOP", "limit:pending", ARGV[2]) if not ids then return end
-        redis.call("LPUSH", "limit:active", unpack(ids)) local keys, tasks = {}, {}
-        for i, id in ipairs(ids) do keys[i] = "limit:t:" .. id tasks[i] = redis.call("HGET", keys[i], "msg") end
-        redis.call("LTRIM", "limit:active", #ids, -1) redis.call("DEL", unpack(keys)) return tasks' ;;
+        local keys, tasks, leases = {}, {}, {}
+        for i, id in ipairs(ids) do keys[i] = "limit:t:" .. id tasks[i] = redis.call("HGET", keys[i], "msg")
+          redis.call("HSET", keys[i], "state", "active") leases[2 * i - 1] = "1" leases[2 * i] = id end
+        redis.call("LPUSH", "limit:active", unpack(ids)) redis.call("ZADD", "limit:lease", unpack(leases))
+        redis.call("LTRIM", "limit:active", #ids, -1) redis.call("ZREM", "limit:lease", unpack(ids))
+        redis.call("DEL", unpack(keys)) redis.call("INCRBY", "limit:processed", #ids) return tasks' ;;
   esac
   local sha rate
   sha=$(redis-cli -p "$port" script load "$script")
-  rate=$(redis-benchmark -p "$port" "${options[@]}" -n "$n" -q evalsha "$sha" 0 "$message" "$tasks" 2>/dev/null |
+  rate=$(redis-benchmark -p "$port" "${load[@]}" -n "$n" -q evalsha "$sha" 0 "$message" "$tasks" 2>/dev/null |
     tr '\r' '\n' | sed -nE 's/.*: ([0-9]+).* requests per second.*/\1/p' | tail -n 1)
   echo $((rate * tasks))
 }
