@@ -4,6 +4,9 @@ import Asynq
 struct NoBroker: Broker {
     struct Unused: Error {}
 
+    var servesQueuesApart = false
+    var extend: @Sendable ([TaskReference]) async throws -> [Bool] = { _ in [] }
+
     var name: String { "none" }
     func connect() async throws {}
     func ping() async throws {}
@@ -11,7 +14,7 @@ struct NoBroker: Broker {
     func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] { [] }
     func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] { [] }
     func finish(_ requests: [FinishRequest]) async -> [FinishResult] { [] }
-    func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] { [] }
+    func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] { try await extend(tasks) }
     func forward(queues: [String], limit: Int) async throws -> ForwardResult { .init(moved: 0, nextDueIn: nil) }
     func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask] { [] }
     func deleteExpiredCompleted(queue: String, limit: Int) async throws -> Int { 0 }

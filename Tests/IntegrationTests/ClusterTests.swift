@@ -94,7 +94,8 @@ struct ClusterTests {
         }
     }
 
-    /// With one place for a handler, which must not be kept for the task that cannot be had.
+    /// With one place for a handler, which must not be kept for the task that cannot be had, while what has ended cannot be
+    /// stored.
     @Test(arguments: [false, true])
     func `a queue that stands still while its slot moves does not hold up others`(isStrict: Bool) async throws {
         try await ClusterSet.withCluster { set in
@@ -102,27 +103,39 @@ struct ClusterTests {
             // So long does a call wait for the end of a move.
             target.dialTimeout = .seconds(600)
             let broker = try RedisBroker(configuration: target, logger: .silent)
-            let ran = Recorder<String>()
-            let handler = ClosureHandler { _, context in ran.add(context.taskID) }
+            let (started, gate, ran) = (Recorder<Void>(), Recorder<Void>(), Recorder<String>())
+            let handler = ClosureHandler { _, context in
+                started.add(())
+                await gate.wait(for: 1)
+                ran.add(context.taskID)
+            }
             let slot = try set.slot(of: "asynq:{default}:")
             let old = try #require(try set.master(of: slot))
             let new = try #require(set.servers.prefix(3).first { $0.port != old.port })
+            let low = try #require(try set.master(of: set.slot(of: "asynq:{low}:")))
             let client = AsynqClient(broker)
-            try await client.enqueue(AsynqTask("t", .taskID("held")))
-            try set.beginMove(slot, from: old, to: new)
+            try await client.enqueue(AsynqTask("t", .taskID("begun")))
             let settings = configuration(concurrency: 1, queues: ["default": 2, "low": 1]) {
                 $0.strictPriority = isStrict
             }
             try await withServer(broker, settings, handler: handler) { _ in
+                await started.wait(for: 1)
+                try await client.enqueue(AsynqTask("t", .taskID("held")))
+                try set.beginMove(slot, from: old, to: new)
+                gate.add(())
+                await ran.wait(for: 1)
                 for number in 0..<20 {
-                    try await client.enqueue(AsynqTask("t", .taskID("\(number)"), .queue("low")))
-                    await ran.wait(for: number + 1)
+                    let delay = Duration.milliseconds(number.isMultiple(of: 4) ? 10 : 0)
+                    try await client.enqueue(AsynqTask("t", .taskID("\(number)"), .queue("low"), .processIn(delay)))
+                    await ran.wait(for: number + 2)
                 }
-                #expect(ran.elements == (0..<20).map { "\($0)" })
+                #expect(ran.elements == ["begun"] + (0..<20).map { "\($0)" })
+                try await eventually("what has run of the other queue is stored") { try low.isEmpty(queue: "low") }
                 while try set.moveKeys(slot, from: old, to: new, limit: 10) > 0 {}
                 try set.endMove(slot, to: new)
-                await ran.wait(for: 21)
+                await ran.wait(for: 22)
                 #expect(ran.elements.last == "held")
+                try await eventually("what has run is stored") { try new.isEmpty() }
             }
             await broker.shutdown()
         }

@@ -1,7 +1,10 @@
 import Logging
+import Synchronization
 
 /// Stores outcomes, in batches of whatever has ended while the last batch was on its way. What fails is tried again
 /// until the lease ends; meanwhile the workers go on.
+///
+/// If the broker serves queues apart, each has batches of its own: one that does not answer holds up no other.
 struct FinishLoop: Sendable {
     let broker: any Broker
     let pool: WorkerPool
@@ -11,10 +14,51 @@ struct FinishLoop: Sendable {
 
     /// Runs until it is cancelled. Each batch is completed whatever happens.
     func run() async {
+        if broker.servesQueuesApart { await storeApart() } else { await storeTogether() }
+    }
+
+    private func storeApart() async {
+        let lanes = Lanes()
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                let items = take()
+                if items.isEmpty {
+                    await pool.outcomesAdded.wait()
+                    continue
+                }
+                for (queue, own) in Dictionary(grouping: items, by: \.task.message.queue) where lanes.add(own, queue) {
+                    group.addTask { while let batch = lanes.next(queue) { await store(batch, of: queue, lanes) } }
+                }
+            }
+        }
+    }
+
+    private func store(_ items: [WorkerTable.Finished], of queue: String, _ lanes: Lanes) async {
+        guard let error = await store(items) else {
+            if lanes.succeeded(queue) { logger.info("storing outcomes again", metadata: ["queue": "\(queue)"]) }
+            return
+        }
+        let (delay, isFirst) = lanes.failed(queue)
+        if isFirst {
+            let details: Logger.Metadata = ["queue": "\(queue)", "error": "\(error)"]
+            logger.error("cannot store outcomes; trying again", metadata: details)
+        }
+        try? await clock.sleep(delay)
+        // They were put back.
+        pool.outcomesAdded.notify()
+    }
+
+    /// What has ended and is to be stored.
+    private func take() -> [WorkerTable.Finished] {
+        let (items, expired) = pool.takeFinished()
+        for item in expired { reportLost(item.task, "its lease ended before its outcome could be stored") }
+        return items
+    }
+
+    private func storeTogether() async {
         var retry = Backoff()
         while !Task.isCancelled {
-            let (items, expired) = pool.takeFinished()
-            for item in expired { reportLost(item.task, "its lease ended before its outcome could be stored") }
+            let items = take()
             if items.isEmpty {
                 await pool.outcomesAdded.wait()
                 continue
@@ -64,5 +108,52 @@ struct FinishLoop: Sendable {
             "outcome of a task dropped: \(reason)",
             metadata: ["task_id": "\(task.message.id)", "queue": "\(task.message.queue)"]
         )
+    }
+}
+
+/// The batches of each queue, of which one at a time is on its way.
+private final class Lanes: Sendable {
+    private struct Lane {
+        var waiting: [WorkerTable.Finished] = []
+        var isBusy = false
+        var retry = Backoff()
+    }
+
+    private let lanes = Mutex<[String: Lane]>([:])
+
+    /// Returns whether somebody is to begin with the queue.
+    func add(_ items: [WorkerTable.Finished], _ queue: String) -> Bool {
+        lanes.withLock { lanes in
+            lanes[queue, default: Lane()].waiting += items
+            guard lanes[queue]?.isBusy == false else { return false }
+            lanes[queue]?.isBusy = true
+            return true
+        }
+    }
+
+    /// The next batch; `nil` ends the work on the queue.
+    func next(_ queue: String) -> [WorkerTable.Finished]? {
+        lanes.withLock { lanes in
+            guard let lane = lanes[queue], !lane.waiting.isEmpty else {
+                lanes[queue]?.isBusy = false
+                return nil
+            }
+            lanes[queue]?.waiting = []
+            return lane.waiting
+        }
+    }
+
+    /// Returns how long to wait, and whether there has been one failure only.
+    func failed(_ queue: String) -> (delay: Duration, isFirst: Bool) {
+        lanes.withLock { lanes in
+            var lane = lanes[queue] ?? Lane()
+            defer { lanes[queue] = lane }
+            return (lane.retry.failed(), lane.retry.isFirst)
+        }
+    }
+
+    /// Returns whether that ends a row of failures.
+    func succeeded(_ queue: String) -> Bool {
+        lanes.withLock { $0[queue]?.retry.succeeded() == true }
     }
 }

@@ -44,14 +44,29 @@ struct HeartbeatLoop: Sendable {
     func beat() async throws {
         let held = pool.read { $0.held() }
         if !held.isEmpty {
-            let start = clock.now()
-            let isLeased = try await broker.extendLeases(
-                held.map { TaskReference(queue: $0.task.message.queue, id: $0.task.message.id) }
-            )
-            pool.extended(zip(held, isLeased).filter(\.1).map(\.0.slot), at: start)
-            lost(zip(held, isLeased).filter { !$1 }.map(\.0))
+            // A queue that does not answer must not cost the tasks of others their leases.
+            let parts =
+                broker.servesQueuesApart
+                ? Array(Dictionary(grouping: held, by: \.task.message.queue).values) : [held]
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for part in parts { group.addTask { try await extendLeases(part) } }
+                var failure: (any Error)?
+                while let result = await group.nextResult() {
+                    if case .failure(let error) = result { failure = error }
+                }
+                if let failure { throw failure }
+            }
         }
         try await broker.writeServerState(current(held), ttl: ttl)
+    }
+
+    private func extendLeases(_ held: [WorkerTable.Held]) async throws {
+        let start = clock.now()
+        let isLeased = try await broker.extendLeases(
+            held.map { TaskReference(queue: $0.task.message.queue, id: $0.task.message.id) }
+        )
+        pool.extended(zip(held, isLeased).filter(\.1).map(\.0.slot), at: start)
+        lost(zip(held, isLeased).filter { !$1 }.map(\.0))
     }
 
     /// As far as this server's clock can tell.

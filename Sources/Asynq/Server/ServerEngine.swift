@@ -36,8 +36,14 @@ final class ServerEngine: Sendable {
     private let runner: AttemptRunner
     private let metrics: ServerMetrics?
     private let fetch: FetchLoop
-    private let forward: ForwardLoop
-    private let aggregate: AggregateLoop?
+    /// Queues that are looked after together: all, or each by itself if the broker serves them apart, so that one that does
+    /// not answer holds up no other.
+    private let parts: [[String]]
+    /// In the order of the parts.
+    private let forwards: [ForwardLoop]
+    /// In the order of the parts; none if the server aggregates no groups.
+    private let aggregates: [AggregateLoop]
+    private let partOfQueue: [String: Int]
     private let state = Mutex(State())
     private let phaseChanged = Wakeup()
     private let concurrency: Int
@@ -64,14 +70,21 @@ final class ServerEngine: Sendable {
             tracing: TaskTracing(configuration.tracer)
         )
         fetch = FetchLoop(planner: planner, runner: runner)
-        forward = ForwardLoop(
-            broker: broker,
-            queues: planner.names,
-            interval: configuration.delayedTaskCheckInterval,
-            clock: clock,
-            logger: logger
+        let parts = broker.servesQueuesApart ? planner.names.map { [$0] } : [planner.names]
+        self.parts = parts
+        partOfQueue = Dictionary(
+            uniqueKeysWithValues: parts.enumerated().flatMap { part in part.element.map { ($0, part.offset) } }
         )
-        aggregate = Self.aggregateLoop(broker, planner.names, configuration, clock)
+        forwards = parts.map { [logger] queues in
+            ForwardLoop(
+                broker: broker,
+                queues: queues,
+                interval: configuration.delayedTaskCheckInterval,
+                clock: clock,
+                logger: logger
+            )
+        }
+        aggregates = parts.compactMap { Self.aggregateLoop(broker, $0, configuration, clock) }
         identity = ServerIdentity(
             host: ProcessInfo.processInfo.hostName,
             pid: ProcessInfo.processInfo.processIdentifier,
@@ -171,13 +184,15 @@ final class ServerEngine: Sendable {
     /// Takes tasks and moves due ones until a shutdown is requested.
     private func work(_ watch: any BrokerWatch) async {
         await withTaskGroup(of: Void.self) { group in
-            let (fetch, forward, interval) = (fetch, forward, configuration.taskCheckInterval)
+            let (fetch, interval) = (fetch, configuration.taskCheckInterval)
             group.addTask { await fetch.run(watch: watch) }
             group.addTask { await fetch.poll(every: interval, watch: watch) }
             group.addTask { await fetch.returnStalledStock() }
-            group.addTask { await forward.run(watch: watch) }
-            if let aggregate { group.addTask { await aggregate.run(watch: watch) } }
-            for loop in periodicLoops { group.addTask { await loop.run() } }
+            for forward in forwards { group.addTask { await forward.run(watch: watch) } }
+            for aggregate in aggregates { group.addTask { await aggregate.run(watch: watch) } }
+            for loop in parts.flatMap(periodicLoops) + [healthCheckLoop].compactMap(\.self) {
+                group.addTask { await loop.run() }
+            }
             while !isShutdownRequested { await phaseChanged.wait() }
             logger.info("server shuts down", metadata: ["running": "\(pool.read { $0.running })"])
             state.withLock { if $0.phase == .active { $0.phase = .stopped } }
@@ -207,8 +222,17 @@ final class ServerEngine: Sendable {
         }
     }
 
-    private var periodicLoops: [PeriodicLoop] {
-        let (broker, queues, batch) = (broker, planner.names, configuration.janitorBatchSize)
+    private func loop(
+        _ name: String,
+        _ interval: Duration,
+        _ step: @escaping @Sendable () async throws -> Void
+    ) -> PeriodicLoop {
+        PeriodicLoop(name: name, interval: interval, clock: clock, logger: logger, step: step)
+    }
+
+    /// The loops that look after some queues.
+    private func periodicLoops(_ queues: [String]) -> [PeriodicLoop] {
+        let (broker, batch) = (broker, configuration.janitorBatchSize)
         let recoverer = Recoverer(
             broker: broker,
             queues: queues,
@@ -216,12 +240,7 @@ final class ServerEngine: Sendable {
             logger: logger,
             metrics: metrics
         )
-        func loop(_ name: String, _ interval: Duration, _ step: @escaping @Sendable () async throws -> Void)
-            -> PeriodicLoop
-        {
-            PeriodicLoop(name: name, interval: interval, clock: clock, logger: logger, step: step)
-        }
-        var loops = [
+        return [
             loop("recovery of expired leases", configuration.recovererInterval) { try await recoverer.recover() },
             loop("recovery of tasks that were being aggregated", configuration.recovererInterval) { [logger] in
                 var count = 0
@@ -245,33 +264,38 @@ final class ServerEngine: Sendable {
                 }
             },
         ]
-        if let healthCheck = configuration.healthCheck {
-            loops.append(
-                loop("health check", configuration.healthCheckInterval) {
-                    do {
-                        try await broker.ping()
-                        healthCheck(nil)
-                    } catch {
-                        if !Task.isCancelled { healthCheck(error) }
-                    }
+    }
+
+    private var healthCheckLoop: PeriodicLoop? {
+        configuration.healthCheck.map { [broker] healthCheck in
+            loop("health check", configuration.healthCheckInterval) {
+                do {
+                    try await broker.ping()
+                    healthCheck(nil)
+                } catch {
+                    if !Task.isCancelled { healthCheck(error) }
                 }
-            )
+            }
         }
-        return loops
     }
 
     private func received(_ signal: BrokerSignal) {
         switch signal {
         case .pending(let queue): fetch.reopen(queue)
-        case .due(let queue): forward.dueChanged(queue)
-        case .groups(let queue): aggregate?.groupsChanged(queue)
-        case .grown(let group): aggregate?.grew(group)
+        case .due(let queue): if let part = partOfQueue[queue] { forwards[part].dueChanged(queue) }
+        case .groups(let queue): aggregate(queue)?.groupsChanged(queue)
+        case .grown(let group): aggregate(group.queue)?.grew(group)
         case .cancel(let taskID): pool.cancel(taskID: taskID)
         case .live, .lost:
             fetch.reopenAll()
-            forward.dueChangedAnywhere()
-            aggregate?.changedAnywhere()
+            for forward in forwards { forward.dueChangedAnywhere() }
+            for aggregate in aggregates { aggregate.changedAnywhere() }
         }
+    }
+
+    private func aggregate(_ queue: String) -> AggregateLoop? {
+        guard let part = partOfQueue[queue], aggregates.indices.contains(part) else { return nil }
+        return aggregates[part]
     }
 
     // MARK: Ending
