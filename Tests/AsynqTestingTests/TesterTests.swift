@@ -116,7 +116,7 @@ struct TesterTests {
         let tester = AsynqTester(
             handler: ClosureHandler { _, _ in
                 journal.add("started")
-                clock.advance(by: .minutes(1))
+                clock.advance(by: .seconds(20))
                 do {
                     try await clock.sleep(for: .hours(1))
                 } catch {
@@ -126,7 +126,7 @@ struct TesterTests {
             },
             clock: clock
         )
-        let info = try await tester.client.enqueue(AsynqTask("t"), .timeout(.minutes(1)))
+        let info = try await tester.client.enqueue(AsynqTask("t"), .timeout(.seconds(20)))
         try await tester.runUntilIdle()
         #expect(journal.all == ["started", "cancelled"])
         #expect(tester.broker.task(info.id)?.lastError == "asynq: task timed out: its timeout or deadline has passed")

@@ -79,13 +79,13 @@ struct SemaphoreTests {
             case [1]: throw Boom()
             case [2]: throw AsynqError.skipRetry("no use")
             case [3]:
-                clock.advance(by: .seconds(100))
+                clock.advance(by: .seconds(25))
                 try await clock.sleep(for: .hours(1))
             default: return
             }
         }
         for payload in [[1], [2], [3], [4]] as [[UInt8]] {
-            let options: [TaskOption] = [.taskID("\(payload[0])"), .timeout(.seconds(90))]
+            let options: [TaskOption] = [.taskID("\(payload[0])"), .timeout(.seconds(20))]
             try await tester.client.enqueue(AsynqTask("t", payload: payload, options: options))
             try await tester.runUntilIdle()
             try await take(tester.broker, holder: "after \(payload[0])", for: .zero)

@@ -44,23 +44,27 @@ struct HeartbeatLoop: Sendable {
     func beat() async throws {
         let held = pool.read { $0.held() }
         if !held.isEmpty {
-            // A queue that does not answer must not cost the tasks of others their leases.
-            let parts =
-                broker.servesQueuesApart
-                ? Array(Dictionary(grouping: held, by: \.task.message.queue).values) : [held]
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for part in parts { group.addTask { try await extendLeases(part) } }
-                var failure: (any Error)?
-                while let result = await group.nextResult() {
-                    if case .failure(let error) = result { failure = error }
-                }
-                if let failure { throw failure }
-            }
+            try await extendLeases(held)
         }
         try await broker.writeServerState(current(held), ttl: ttl)
     }
 
     private func extendLeases(_ held: [WorkerTable.Held]) async throws {
+        guard broker.servesQueuesApart else { return try await extendTogether(held) }
+        // A queue that does not answer must not cost the tasks of others their leases.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for part in Dictionary(grouping: held, by: \.task.message.queue).values {
+                group.addTask { try await extendTogether(part) }
+            }
+            var failure: (any Error)?
+            while let result = await group.nextResult() {
+                if case .failure(let error) = result { failure = error }
+            }
+            if let failure { throw failure }
+        }
+    }
+
+    private func extendTogether(_ held: [WorkerTable.Held]) async throws {
         let start = clock.now()
         let isLeased = try await broker.extendLeases(
             held.map { TaskReference(queue: $0.task.message.queue, id: $0.task.message.id) }
