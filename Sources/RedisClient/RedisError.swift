@@ -52,7 +52,7 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
     package var isPassing: Bool {
         if isOfMigration { return true }
         // UNBLOCKED ends a wait, for replicas say, when the server becomes a replica itself.
-        return ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "BUSY", "NOREPLICAS", "UNBLOCKED"]
+        return ["ASK", "MOVED", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "BUSY", "NOREPLICAS", "UNBLOCKED"]
             .contains(serverCode)
     }
 

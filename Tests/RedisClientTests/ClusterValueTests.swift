@@ -88,11 +88,6 @@ struct ClusterValueTests {
 
     @Test func `only what was not sent is sent again when a connection fails`() {
         #expect(ClusterRedirect(RedisError(.connectionFailed, "x"), from: asked) == .later)
-        // Not all that a script needs may have arrived there.
-        for command in ["EVAL", "EVALSHA"] {
-            let error = RedisError(.serverError, "ASK 0 node-2:1", command: command)
-            #expect(ClusterRedirect(error, from: asked) == .tryAgain)
-        }
         for code in [RedisError.Code.connectionLost, .commandTimedOut, .closed, .authenticationFailed, .cancelled] {
             #expect(ClusterRedirect(RedisError(code, "x"), from: asked) == nil)
         }

@@ -54,8 +54,8 @@ final class FetchLoop: Sendable {
     /// The most tasks to ask for in one round trip: what a broker gives at once.
     private static let batch = 256
     private static let maxInFlight = 2
-    /// When a call is late.
-    private static let patience = Duration.milliseconds(250)
+    /// When a call is late: no server that is well takes so long, and one that does not answer takes much longer.
+    private static let patience = Duration.milliseconds(500)
 
     private let state: Mutex<State>
     private let broker: any Broker

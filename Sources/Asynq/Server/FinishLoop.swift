@@ -27,7 +27,13 @@ struct FinishLoop: Sendable {
                     continue
                 }
                 for (queue, own) in Dictionary(grouping: items, by: \.task.message.queue) where lanes.add(own, queue) {
-                    group.addTask { while let batch = lanes.next(queue) { await store(batch, of: queue, lanes) } }
+                    group.addTask {
+                        // One that is on its way is completed; there is no time for more when it is cancelled.
+                        while let batch = lanes.next(queue) {
+                            await store(batch, of: queue, lanes)
+                            if Task.isCancelled { return }
+                        }
+                    }
                 }
             }
         }

@@ -43,10 +43,15 @@ struct HeartbeatLoop: Sendable {
     /// Leases first: they are what tasks depend on.
     func beat() async throws {
         let held = pool.read { $0.held() }
+        var failure: (any Error)?
         if !held.isEmpty {
-            try await extendLeases(held)
+            do { try await extendLeases(held) } catch { failure = error }
         }
-        try await broker.writeServerState(current(held), ttl: ttl)
+        // Also when one of its queues is away: it works on.
+        if failure == nil || broker.servesQueuesApart {
+            try await broker.writeServerState(current(held), ttl: ttl)
+        }
+        if let failure { throw failure }
     }
 
     private func extendLeases(_ held: [WorkerTable.Held]) async throws {

@@ -33,9 +33,10 @@ struct ScriptCall: Sendable {
 
         /// A call of a script that works on one queue.
         ///
-        /// It names one key more, which never exists. A Cluster that moves a slot to another node runs no script there that
-        /// names a key that is missing. So it refuses each script of the queue as a whole until the slot has arrived,
-        /// instead of letting it run until it meets the first key that has been moved, or that the script itself has emptied.
+        /// It names one key more, which never exists. While a Cluster moves a slot, the old node runs no script that names a
+        /// key that is missing there, nor does the new one if the script names others too. So each script of the queue is
+        /// refused as a whole until the slot has arrived, instead of running until it meets the first key that has been moved,
+        /// or that it has emptied itself, or of taking what has not arrived yet for missing.
         init(_ script: RedisScript, of queue: QueueKeys, keys: [String], argumentCount: Int, capacity: Int = 64) {
             self.init(script, keys: keys + [queue.base], argumentCount: argumentCount, capacity: capacity)
         }

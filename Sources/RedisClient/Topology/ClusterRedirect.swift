@@ -4,7 +4,7 @@ enum ClusterRedirect: Hashable, Sendable {
     case moved(slot: Int, RedisConfiguration.Endpoint)
     /// To this node, this time: the slot is being moved to it.
     case ask(RedisConfiguration.Endpoint)
-    /// To the same node, a little later: some keys have been moved, and others have not, or it is not known which are needed.
+    /// To the same node, a little later: some keys have been moved, and others have not.
     case tryAgain
     /// To whoever is responsible a little later: the node cannot be reached or does not serve now.
     case later
@@ -29,13 +29,9 @@ enum ClusterRedirect: Hashable, Sendable {
                 let colon = words[2].lastIndex(of: ":"), let port = Int(words[2][colon...].dropFirst()),
                 let target = SlotMap.endpoint(host: String(words[2][..<colon]), port: port, from: node)
             else { return nil }
-            if words[0] == "MOVED" {
-                self = .moved(slot: slot, target)
-            } else {
-                // The new node runs a script as soon as it has the keys that the script names. Any other one that it comes
-                // upon, and that has not arrived yet, would not exist for it: a task of which nobody has a message.
-                self = error.command?.hasPrefix("EVAL") == true ? .tryAgain : .ask(target)
-            }
+            // The new node runs a script as soon as it has the keys that the script names: one that comes upon others must
+            // name one that is never there.
+            self = words[0] == "MOVED" ? .moved(slot: slot, target) : .ask(target)
         case "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY": self = .later
         default: return nil
         }
