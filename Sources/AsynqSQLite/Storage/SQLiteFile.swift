@@ -48,7 +48,11 @@ final class SQLiteFile: Sendable {
             realPath = try writer.writeWithoutTransaction { try Self.realPath($0) }
             var readerSettings = Self.settings(configuration, LockWait(limit: configuration.busyTimeout))
             readerSettings.journalMode = .default
-            readerSettings.prepareDatabase { db in try db.execute(sql: "PRAGMA query_only = 1") }
+            readerSettings.prepareDatabase { db in
+                try db.execute(sql: "PRAGMA query_only = 1")
+                // Who reads a long list reads it once: memory that is used again is at hand, and new memory is not.
+                try db.execute(sql: "PRAGMA cache_size = -1024")
+            }
             reader = try DatabaseQueue(path: path, configuration: readerSettings)
         } catch {
             throw AsynqError(sqlite: error, path: path, busyTimeout: configuration.busyTimeout)
