@@ -119,6 +119,22 @@ struct MigrationTests {
         }
     }
 
+    /// A Cluster, the slot of the queue, the node that has it and another one, and a broker that waits for the end of a move.
+    private func withMove(
+        _ body: (ClusterSet, Int, RedisServer, RedisServer, RedisBroker) async throws -> Void
+    ) async throws {
+        try await ClusterSet.withCluster { set in
+            let slot = try set.slot(of: keys.base)
+            let old = try #require(try set.master(of: slot))
+            let new = try #require(set.servers.prefix(3).first { $0.port != old.port })
+            var target = try RedisConfiguration(set.uri)
+            target.dialTimeout = .seconds(60)
+            let broker = try RedisBroker(configuration: target, logger: .silent)
+            try await body(set, slot, old, new, broker)
+            await broker.shutdown()
+        }
+    }
+
     enum Moved: CaseIterable {
         /// The old node has all keys that scripts name, and not all messages.
         case halfOfTheMessages
@@ -130,13 +146,7 @@ struct MigrationTests {
     func `all that is asked for while a part of a slot's keys has moved waits for the others, and loses nothing`(
         moved: Moved
     ) async throws {
-        try await ClusterSet.withCluster { set in
-            let slot = try set.slot(of: keys.base)
-            let old = try #require(try set.master(of: slot))
-            let new = try #require(set.servers.prefix(3).first { $0.port != old.port })
-            var target = try RedisConfiguration(set.uri)
-            target.dialTimeout = .seconds(60)
-            let broker = try RedisBroker(configuration: target, logger: .silent)
+        try await withMove { set, slot, old, new, broker in
             let (before, after) = (try RawRedis(old.uri), try RawRedis(new.uri))
             let filled = try await fill(broker, before)
             var ids = filled.ids
@@ -175,7 +185,6 @@ struct MigrationTests {
             for prefix in ["done-", "dropped-"] { ids = ids.filter { !$0.hasPrefix(prefix) } }
             let stored = dump.entries.keys.filter { $0.hasPrefix(keys.taskPrefix) }
             #expect(Set(stored.map { String($0.dropFirst(keys.taskPrefix.count)) }) == ids)
-            await broker.shutdown()
             for redis in [before, after] { await redis.topology.shutdown() }
         }
     }
@@ -183,13 +192,7 @@ struct MigrationTests {
     /// All of its keys are still at the old node, which does not serve one that a script has emptied and fills again.
     @Test
     func `a script does not run half when it empties a key of a slot that is about to move`() async throws {
-        try await ClusterSet.withCluster { set in
-            let slot = try set.slot(of: keys.base)
-            let old = try #require(try set.master(of: slot))
-            let new = try #require(set.servers.prefix(3).first { $0.port != old.port })
-            var target = try RedisConfiguration(set.uri)
-            target.dialTimeout = .seconds(60)
-            let broker = try RedisBroker(configuration: target, logger: .silent)
+        try await withMove { set, slot, old, new, broker in
             let inspector = AsynqInspector(broker)
             let (before, after) = (try RawRedis(old.uri), try RawRedis(new.uri))
 
@@ -235,7 +238,6 @@ struct MigrationTests {
             )
             #expect(try await inspector.task("active", queue: "default").state == .active)
             #expect(try await inspector.task("alone", queue: "default").state == .pending)
-            await broker.shutdown()
             for redis in [before, after] { await redis.topology.shutdown() }
         }
     }
