@@ -14,10 +14,10 @@ struct WatchTests {
             let signals = Recorder<BrokerSignal>()
             let watch = broker.makeWatch(queues: ["default"]) { signals.add($0) }
             await signals.wait(for: 1)
-            #expect(signals.elements == [.live] && watch.isLive)
+            #expect(signals.elements == [.live] && watch.isLive(for: "default"))
             try await body(watch, signals, broker, redis)
             await watch.close()
-            #expect(!watch.isLive)
+            #expect(!watch.isLive(for: "default"))
         }
     }
 

@@ -138,9 +138,9 @@ struct WatchTests {
             let outside = try folder.connection()
             try await outside.write { try $0.execute(sql: "ALTER TABLE asynq_queue RENAME TO asynq_lost") }
             await signals.wait(for: 2)
-            #expect(!watch.isLive)
+            #expect(!watch.isLive(for: "q"))
             try await outside.write { try $0.execute(sql: "ALTER TABLE asynq_lost RENAME TO asynq_queue") }
-            try await eventually("it is live again") { watch.isLive }
+            try await eventually("it is live again") { watch.isLive(for: "q") }
             #expect(signals.elements.prefix(3) == [.live, .lost, .live])
             await broker.put(["a"])
             try await eventually("the task is signalled") { signals.elements.contains(.pending(queue: "default")) }

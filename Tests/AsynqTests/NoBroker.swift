@@ -6,14 +6,20 @@ struct NoBroker: Broker {
 
     var servesQueuesApart = false
     var extend: @Sendable ([TaskReference]) async throws -> [Bool] = { _ in [] }
+    var take: @Sendable (DequeueRequest) async -> [LeasedTask] = { _ in [] }
+    var end: @Sendable ([FinishRequest]) async -> [FinishResult] = { _ in [] }
 
     var name: String { "none" }
     func connect() async throws {}
     func ping() async throws {}
     func shutdown() async {}
     func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] { [] }
-    func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] { [] }
-    func finish(_ requests: [FinishRequest]) async -> [FinishResult] { [] }
+    func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] {
+        var tasks: [LeasedTask] = []
+        for request in requests { tasks += await take(request) }
+        return tasks
+    }
+    func finish(_ requests: [FinishRequest]) async -> [FinishResult] { await end(requests) }
     func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] { try await extend(tasks) }
     func forward(queues: [String], limit: Int) async throws -> ForwardResult { .init(moved: 0, nextDueIn: nil) }
     func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask] { [] }
@@ -76,7 +82,7 @@ struct NoBroker: Broker {
     func enqueueEvents(ofEntry id: String, offset: Int, limit: Int) async throws -> [SchedulerEnqueueEvent] { [] }
 
     struct Watch: BrokerWatch {
-        var isLive: Bool { false }
+        func isLive(for queue: String) -> Bool { false }
         func listenForPending(in queue: String, after delay: Duration) {}
         func listenForDue(in queues: [String]) async {}
         func listenForGroups(in queues: [String]) async {}

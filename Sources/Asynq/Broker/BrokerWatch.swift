@@ -1,9 +1,9 @@
 /// Tells a server, without being polled, that a queue has work, that a due time has changed or that a task is to be
-/// cancelled. Everything it says is a hint: a signal may come for nothing, and while ``isLive`` is false may not come
+/// cancelled. Everything it says is a hint: a signal may come for nothing, and while ``isLive(for:)`` is false may not come
 /// at all; then the server polls.
 public protocol BrokerWatch: Sendable {
-    /// Whether signals can be relied upon at the moment.
-    var isLive: Bool { get }
+    /// Whether signals of this queue, one of those that the watch was made for, can be relied upon at the moment.
+    func isLive(for queue: String) -> Bool
 
     /// Asks for one ``BrokerSignal/pending(queue:)`` as soon as the queue has a pending task and is not paused, at
     /// once if that is so already. Returns immediately.
@@ -41,8 +41,8 @@ public enum BrokerSignal: Sendable, Hashable {
     case grown(GroupReference)
     /// The handler of this task is to be cancelled.
     case cancel(taskID: String)
-    /// The watch is live (again); what happened before is not known, so look at everything once.
+    /// The watch is live (again), for one queue at least; what happened before is not known, so look at everything once.
     case live
-    /// The watch has lost its connection: poll until it is live again.
+    /// The watch has lost a connection: poll the queues for which it is not live.
     case lost
 }

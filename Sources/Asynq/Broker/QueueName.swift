@@ -1,5 +1,4 @@
-/// A queue's name as a key of a dictionary. Two names are the same if their bytes are, as in a store: Swift's own comparison
-/// takes texts for equal that are written with different characters, such as é as one or as two.
+/// A queue's name as a key of a dictionary. Two names are the same if their bytes are, as in a store.
 package struct QueueName: Sendable, Hashable {
     package let text: String
 
@@ -8,7 +7,7 @@ package struct QueueName: Sendable, Hashable {
     }
 
     package static func == (left: QueueName, right: QueueName) -> Bool {
-        left.text.utf8.elementsEqual(right.text.utf8)
+        left.text.hasSameBytes(as: right.text)
     }
 
     package func hash(into hasher: inout Hasher) {

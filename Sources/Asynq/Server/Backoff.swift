@@ -12,6 +12,9 @@ struct Backoff {
     /// Whether there has been one failure only: the one to log.
     var isFirst: Bool { failures == 1 }
 
+    /// Whether the last attempt failed.
+    var isFailing: Bool { failures > 0 }
+
     /// Takes note of a success. Returns whether it ends a row of failures.
     mutating func succeeded() -> Bool {
         defer { failures = 0 }

@@ -13,6 +13,8 @@ final class FetchLoop: Sendable {
         var stock: StockController
         /// What is known of who answers: for each queue, or one named "" for all of them.
         var lanes: [String: Lane] = [:]
+        /// How many calls each queue has not answered yet, if they are asked apart.
+        var asked: [String: Int] = [:]
         /// Rounds that somebody waits for.
         var inFlight = 0
         var isStopped = false
@@ -65,10 +67,12 @@ final class FetchLoop: Sendable {
     private let runner: AttemptRunner
     private let clock: LoopClock
     private let logger: Logger
+    private let names: [String]
 
     init(planner: FetchPlanner, runner: AttemptRunner) {
         let stock = StockController(limit: runner.configuration.prefetchLimit)
         state = Mutex(State(planner: planner, stock: stock))
+        names = planner.names
         broker = runner.broker
         isApart = broker.servesQueuesApart
         pool = runner.pool
@@ -99,12 +103,20 @@ final class FetchLoop: Sendable {
             if let end = state.lanes[""]?.pausedUntil, end > now { return .pause(until: end) }
             guard state.inFlight < Self.maxInFlight else { return .wait }
             let away = isApart ? state.lanes.filter { $1.isLate || $1.pausedUntil > now } : [:]
-            let requests = state.planner.draw(demand, except: away.isEmpty ? [] : Set(away.keys))
+            var requests: [DequeueRequest] = []
+            if !state.asked.isEmpty, !state.planner.strict {
+                // Those that owe no answer first: one of the others may be about to be late, and the round with it.
+                requests = state.planner.draw(demand, except: Set(away.keys).union(state.asked.keys))
+            }
+            if requests.isEmpty { requests = state.planner.draw(demand, except: Set(away.keys)) }
             if requests.isEmpty {
                 let end = away.values.lazy.filter { !$0.isLate }.map(\.pausedUntil).min()
                 return end.map { .pause(until: $0) } ?? .wait
             }
             state.inFlight += 1
+            if isApart {
+                for request in requests { state.asked[request.queue, default: 0] += 1 }
+            }
             return .ask(requests)
         }
         // Only this loop asks, so the demand is still there.
@@ -135,6 +147,10 @@ final class FetchLoop: Sendable {
                 self.end(round, request.limit)
             }
             await take([request], lane: request.queue, watch)
+            state.withLock { state in
+                let left = state.asked[request.queue, default: 1] - 1
+                state.asked[request.queue] = left > 0 ? left : nil
+            }
             group.cancelAll()
         }
         if call.stopWaiting() {
@@ -206,7 +222,7 @@ final class FetchLoop: Sendable {
     private func exhausted(
         _ requests: [DequeueRequest],
         _ tasks: [LeasedTask],
-        isWatched: Bool
+        isWatched: (String) -> Bool
     ) -> [(queue: String, misses: Int)] {
         var counts: [String: Int] = [:]
         if requests.count == 1 {
@@ -217,7 +233,9 @@ final class FetchLoop: Sendable {
         return state.withLock { state in
             requests.compactMap { request in
                 let count = counts[request.queue] ?? 0
-                guard state.planner.received(count, for: request, isWatched: isWatched) else { return nil }
+                guard state.planner.received(count, for: request, isWatched: isWatched(request.queue)) else {
+                    return nil
+                }
                 return (request.queue, state.planner.misses(request.queue))
             }
         }
@@ -231,13 +249,14 @@ final class FetchLoop: Sendable {
         }
     }
 
-    /// Stands in for the watch while it has no connection, and makes up for a signal that was lost, once a while.
+    /// Stands in for the watch of queues for which it has no connection, and makes up for a signal that was lost, once a while.
     func poll(every interval: Duration, watch: any BrokerWatch) async {
         var turn = 0
         while !Task.isCancelled {
             try? await clock.sleep(interval * Double.random(in: 0.75...1.25))
             turn += 1
-            if !watch.isLive || turn.isMultiple(of: 30) { reopenAll() }
+            if turn.isMultiple(of: 30) { reopenAll() }
+            for queue in names where !watch.isLive(for: queue) { reopen(queue) }
         }
     }
 

@@ -61,24 +61,35 @@ struct FinishLoop: Sendable {
         return items
     }
 
+    /// Two batches may be on their way, so that the broker works on one while this side works on the other: the second only
+    /// if it is worth a call of its own.
     private func storeTogether() async {
-        var retry = Backoff()
-        while !Task.isCancelled {
-            let items = take()
-            if items.isEmpty {
-                await pool.outcomesAdded.wait()
-                continue
-            }
-            if let error = await store(items) {
-                let delay = retry.failed()
-                if retry.isFirst {
-                    logger.error("cannot store outcomes; trying again", metadata: ["error": "\(error)"])
+        let flights = Flights()
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                guard flights.begin(pool.read { $0.unsentCount }) else {
+                    await pool.outcomesAdded.wait()
+                    continue
                 }
-                try? await clock.sleep(delay)
-            } else if retry.succeeded() {
-                logger.info("storing outcomes again")
+                let items = take()
+                group.addTask {
+                    await store(items, flights)
+                    flights.end()
+                    pool.outcomesAdded.notify()
+                }
             }
         }
+    }
+
+    private func store(_ items: [WorkerTable.Finished], _ flights: Flights) async {
+        guard !items.isEmpty else { return }
+        guard let error = await store(items) else {
+            if flights.succeeded() { logger.info("storing outcomes again") }
+            return
+        }
+        let (delay, isFirst) = flights.failed()
+        if isFirst { logger.error("cannot store outcomes; trying again", metadata: ["error": "\(error)"]) }
+        try? await clock.sleep(delay)
     }
 
     /// Returns the error of those that failed.
@@ -115,6 +126,37 @@ struct FinishLoop: Sendable {
             metadata: ["task_id": "\(task.message.id)", "queue": "\(task.message.queue)"]
         )
     }
+}
+
+/// The batches that are on their way to a broker that stores all queues together.
+private final class Flights: Sendable {
+    private struct State {
+        var count = 0
+        var retry = Backoff()
+    }
+
+    private let state = Mutex(State())
+
+    /// Whether a batch of so many outcomes may set out now.
+    func begin(_ size: Int) -> Bool {
+        state.withLock { state in
+            let least = state.count == 0 ? 1 : WorkerTable.outcomesOfABatch
+            // One that fails is tried again alone.
+            guard state.count == 0 || state.count == 1 && !state.retry.isFailing, size >= least else { return false }
+            state.count += 1
+            return true
+        }
+    }
+
+    func end() { state.withLock { $0.count -= 1 } }
+
+    /// Returns how long to wait, and whether there has been one failure only.
+    func failed() -> (delay: Duration, isFirst: Bool) {
+        state.withLock { ($0.retry.failed(), $0.retry.isFirst) }
+    }
+
+    /// Returns whether that ends a row of failures.
+    func succeeded() -> Bool { state.withLock { $0.retry.succeeded() } }
 }
 
 /// The batches of each queue, of which one at a time is on its way.

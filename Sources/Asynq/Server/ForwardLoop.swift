@@ -70,7 +70,7 @@ final class ForwardLoop: Sendable {
 
     private func wait(_ result: ForwardResult, _ watch: any BrokerWatch) -> Duration {
         // A live watch says when to look again; the long interval is for a signal that was lost.
-        let longest = watch.isLive ? interval * 12 : interval
+        let longest = queues.allSatisfy(watch.isLive) ? interval * 12 : interval
         guard let due = result.nextDueIn else { return longest }
         return min(longest, due)
     }

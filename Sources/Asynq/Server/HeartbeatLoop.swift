@@ -10,6 +10,8 @@ import Foundation
 /// Makes the server visible to inspectors, and extends the leases of the tasks that it holds.
 struct HeartbeatLoop: Sendable {
     let broker: any Broker
+    /// Those that the server takes tasks from.
+    let queues: [String]
     let pool: WorkerPool
     let clock: LoopClock
     let interval: Duration
@@ -22,17 +24,35 @@ struct HeartbeatLoop: Sendable {
     private var ttl: Duration { interval * 2 }
 
     func run() async {
+        guard broker.servesQueuesApart else { return await keep(beat) }
+        // A queue that does not answer must not cost the tasks of others their leases, nor hide the server.
+        await withDiscardingTaskGroup { group in
+            for queue in queues {
+                group.addTask {
+                    await keep(of: queue) {
+                        try await extendLeases(pool.read { $0.held() }.filter { $0.task.message.queue == queue })
+                    }
+                }
+            }
+            group.addTask { await keep { try await writeState(pool.read { $0.held() }) } }
+        }
+    }
+
+    /// Does something again and again, and soon where it failed.
+    private func keep(of queue: String? = nil, _ step: () async throws -> Void) async {
+        let metadata: Logger.Metadata = queue.map { ["queue": "\($0)"] } ?? [:]
         var retry = Backoff()
         while !Task.isCancelled {
             do {
-                try await beat()
-                if retry.succeeded() { logger.info("heartbeat works again") }
+                try await step()
+                if retry.succeeded() { logger.info("heartbeat works again", metadata: metadata) }
                 try? await clock.sleep(interval)
             } catch {
                 if Task.isCancelled { return }
                 let delay = retry.failed()
                 if retry.isFirst {
-                    logger.error("heartbeat failed; trying again", metadata: ["error": "\(error)"])
+                    let details = metadata.merging(["error": "\(error)"]) { $1 }
+                    logger.error("heartbeat failed; trying again", metadata: details)
                 }
                 dropExpired()
                 try? await clock.sleep(delay)
@@ -41,35 +61,18 @@ struct HeartbeatLoop: Sendable {
     }
 
     /// Leases first: they are what tasks depend on.
-    func beat() async throws {
+    private func beat() async throws {
         let held = pool.read { $0.held() }
-        var failure: (any Error)?
-        if !held.isEmpty {
-            do { try await extendLeases(held) } catch { failure = error }
-        }
-        // Also when one of its queues is away: it works on.
-        if failure == nil || broker.servesQueuesApart {
-            try await broker.writeServerState(current(held), ttl: ttl)
-        }
-        if let failure { throw failure }
+        try await extendLeases(held)
+        try await writeState(held)
+    }
+
+    private func writeState(_ held: [WorkerTable.Held]) async throws {
+        try await broker.writeServerState(current(held), ttl: ttl)
     }
 
     private func extendLeases(_ held: [WorkerTable.Held]) async throws {
-        guard broker.servesQueuesApart else { return try await extendTogether(held) }
-        // A queue that does not answer must not cost the tasks of others their leases.
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for part in Dictionary(grouping: held, by: \.task.message.queue).values {
-                group.addTask { try await extendTogether(part) }
-            }
-            var failure: (any Error)?
-            while let result = await group.nextResult() {
-                if case .failure(let error) = result { failure = error }
-            }
-            if let failure { throw failure }
-        }
-    }
-
-    private func extendTogether(_ held: [WorkerTable.Held]) async throws {
+        guard !held.isEmpty else { return }
         let start = clock.now()
         let isLeased = try await broker.extendLeases(
             held.map { TaskReference(queue: $0.task.message.queue, id: $0.task.message.id) }

@@ -203,6 +203,7 @@ final class ServerEngine: Sendable {
     private var heartbeat: HeartbeatLoop {
         HeartbeatLoop(
             broker: broker,
+            queues: planner.names,
             pool: pool,
             clock: clock,
             interval: configuration.heartbeatInterval,

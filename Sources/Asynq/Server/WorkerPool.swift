@@ -67,13 +67,13 @@ final class WorkerPool: Sendable {
         isDecided: Bool
     ) -> WorkerTable.Next {
         let now = clock.now()
-        let (next, wantsRoom, isEarlier) = table.withLock { table in
+        let (next, wantsRoom, wantsStoring, isEarlier) = table.withLock { table in
             let before = table.nextDeadline
             let next = table.finished(ticket, outcome, isDecided: isDecided, now: now)
-            return (next, table.demand > 0, table.nextDeadline < before)
+            return (next, table.demand > 0, table.hasOutcomeOfNote, table.nextDeadline < before)
         }
         if case .decide = next { return next }
-        outcomesAdded.notify()
+        if wantsStoring { outcomesAdded.notify() }
         if wantsRoom { roomChanged.notify() }
         if isEarlier { deadlineChanged.notify() }
         if case .stop = next { progressed.notify() }

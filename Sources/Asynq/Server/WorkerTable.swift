@@ -78,6 +78,9 @@ struct WorkerTable {
         var hasEnded = false
     }
 
+    /// So many outcomes are worth a call of their own while others are on their way.
+    static let outcomesOfABatch = 64
+
     let concurrency: Int
     /// So many outcomes may wait to be stored before no new tasks are taken.
     private let maxUnstored: Int
@@ -106,6 +109,12 @@ struct WorkerTable {
     }
 
     var stockCount: Int { stock.count }
+
+    /// How many outcomes wait to be sent.
+    var unsentCount: Int { finishing.count }
+
+    /// Whether the last outcome makes a difference to whoever sends them: it is the first, or makes a batch.
+    var hasOutcomeOfNote: Bool { finishing.count == 1 || finishing.count == Self.outcomesOfABatch }
 
     /// How many more tasks to ask for now, beyond those that have been asked for.
     var demand: Int {

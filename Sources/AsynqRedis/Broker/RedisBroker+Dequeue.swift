@@ -71,8 +71,9 @@ extension RedisBroker {
         for start in stride(from: 0, to: items.count - width + 1, by: width) {
             guard let bytes = items[start + 1].buffer, let message = try? TaskMessage(decoding: bytes),
                 // One that names another task could never be finished.
-                message.queue.utf8.elementsEqual(keys.queue.utf8),
-                items[start].buffer?.readableBytesView.elementsEqual(message.id.utf8) == true
+                message.queue.hasSameBytes(as: keys.queue),
+                items[start].buffer?.withUnsafeReadableBytes({ message.id.hasBytes($0.bindMemory(to: UInt8.self)) })
+                    == true
             else {
                 unreadable.append(items[start].string ?? "")
                 continue

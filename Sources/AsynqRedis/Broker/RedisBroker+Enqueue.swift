@@ -14,13 +14,11 @@ extension RedisBroker {
     static let maxBytesPerScript = 1 << 20
 
     public func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] {
-        // One task is the most frequent case, and needs none of the sorting below.
-        if requests.count == 1, requests[0].isPlain {
-            do {
-                return await batcher(requests[0].message.queue).enqueue([try EncodedTask(requests[0].message)])
-            } catch {
-                return [.failure(.unencodable(error))]
-            }
+        // The most frequent case, which needs none of the sorting below.
+        if let queue = requests.first?.message.queue,
+            requests.allSatisfy({ $0.isPlain && $0.message.queue.hasSameBytes(as: queue) })
+        {
+            return await batcher(queue).enqueue(requests.map(\.message))
         }
         let byQueue = Dictionary(grouping: requests.indices) { QueueName(requests[$0].message.queue) }
         var results = [Result<EnqueueReceipt, AsynqError>?](repeating: nil, count: requests.count)
@@ -39,10 +37,8 @@ extension RedisBroker {
     }
 
     private func enqueue(_ requests: [EnqueueRequest], to queue: String) async -> [Result<EnqueueReceipt, AsynqError>] {
+        if requests.allSatisfy(\.isPlain) { return await batcher(queue).enqueue(requests.map(\.message)) }
         do {
-            if requests.allSatisfy(\.isPlain) {
-                return await batcher(queue).enqueue(try requests.map { try EncodedTask($0.message) })
-            }
             return try await enqueueWithOptions(requests, keys(queue))
         } catch {
             let failure = error as? AsynqError ?? .unencodable(error)

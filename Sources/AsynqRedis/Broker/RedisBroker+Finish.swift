@@ -96,17 +96,20 @@ extension RedisBroker {
     }
 
     private func doneCall(_ messages: [TaskMessage], _ keys: QueueKeys) -> ScriptCall {
+        // Few tasks have one, and each argument costs.
+        let hasLocks = messages.contains { !$0.uniqueKey.isEmpty }
         var call = ScriptCall.Builder(
             .done,
             of: keys,
             keys: [keys.active, keys.lease, keys.processed],
-            argumentCount: 1 + 2 * messages.count,
-            capacity: 48 * messages.count
+            argumentCount: 2 + (hasLocks ? 2 : 1) * messages.count,
+            capacity: 40 * messages.count
         )
         call.append(keys.taskPrefix)
-        for message in messages {
-            call.append(message.id)
-            call.append(message.uniqueKey)
+        call.append(messages.count)
+        for message in messages { call.append(message.id) }
+        if hasLocks {
+            for message in messages { call.append(message.uniqueKey) }
         }
         return call.finish()
     }

@@ -30,7 +30,8 @@ final class RedisWatch: BrokerWatch {
         /// Groups whose next task is to be signalled, by their keys.
         var growth: [String: GroupReference] = [:]
 
-        var isLive: Bool { !isClosed && live.count == connections.count }
+        func isLive(_ place: Int) -> Bool { !isClosed && live.contains(place) }
+        var isWhollyLive: Bool { !isClosed && live.count == connections.count }
     }
 
     private let redis: any RedisTopology
@@ -73,7 +74,9 @@ final class RedisWatch: BrokerWatch {
         for connection in connections { connection.open() }
     }
 
-    var isLive: Bool { state.withLock { $0.isLive } }
+    func isLive(for queue: String) -> Bool { state.withLock { $0.isLive(place(queue)) } }
+
+    private func place(_ queue: String) -> Int { places[queue] ?? 0 }
 
     func close() async {
         let connections = state.withLock { state in
@@ -104,9 +107,10 @@ final class RedisWatch: BrokerWatch {
     /// Reads the length of the queue: from now on Redis tells of changes, and what was there before is seen here.
     private func look(_ keys: QueueKeys) {
         let connection = state.withLock { state -> RedisLane? in
-            guard state.isLive else { return nil }
+            let place = place(keys.queue)
+            // Also where there is no connection: when there is one, that is worth a look.
             state.pending.insert(keys.queue)
-            return state.connections[places[keys.queue] ?? 0]
+            return state.isLive(place) ? state.connections[place] : nil
         }
         _ = connection?.submit([RESPCommand("LLEN", keys.pending), RESPCommand("EXISTS", keys.paused)]) {
             [weak self] replies in
@@ -114,7 +118,7 @@ final class RedisWatch: BrokerWatch {
             guard case .success(let length) = replies[0], case .success(let paused) = replies[1] else {
                 notice(replies)
                 // A lost connection is signalled by itself.
-                if isLive { later(Self.refusalDelay) { $0.look(keys) } }
+                if isLive(for: keys.queue) { later(Self.refusalDelay) { $0.look(keys) } }
                 return
             }
             if paused.int == 0, let length = length.int, length > 0 { signalPending(keys) }
@@ -143,26 +147,28 @@ final class RedisWatch: BrokerWatch {
         }
     }
 
-    /// Reads keys, so that Redis tells of their next change. Returns when it will, or when there is no connection.
+    /// Reads keys, so that Redis tells of their next change. Returns when it will; where there is no connection, at once.
     ///
     /// - Parameter commands: each with its queue.
     private func read(_ commands: [(queue: String, command: RESPCommand)], _ remember: (inout State) -> Void) async {
-        let connections = state.withLock { state -> [RedisLane]? in
-            guard state.isLive, !commands.isEmpty else { return nil }
+        let parts = state.withLock { state -> [(connection: RedisLane, commands: [RESPCommand])] in
             remember(&state)
-            return state.connections
+            return Dictionary(grouping: commands) { place($0.queue) }
+                .filter { state.isLive($0.key) }
+                .map { (state.connections[$0], $1.map(\.command)) }
         }
-        guard let connections else { return }
-        let parts = Dictionary(grouping: commands) { places[$0.queue] ?? 0 }
+        guard !parts.isEmpty else { return }
         let isRefused = await withTaskGroup(of: Bool.self) { group in
-            for (place, part) in parts {
-                group.addTask { await self.isRefused(part.map(\.command), on: connections[place]) }
+            for part in parts {
+                group.addTask { await self.isRefused(part.commands, on: part.connection) }
             }
             return await group.reduce(false) { $0 || $1 }
         }
         if isRefused {
             // Of some changes nothing will tell, so everything is looked at once more.
-            later(Self.refusalDelay) { if $0.isLive { $0.onSignal(.live) } }
+            later(Self.refusalDelay) { watch in
+                if watch.state.withLock({ !$0.isClosed && !$0.live.isEmpty }) { watch.onSignal(.live) }
+            }
         }
     }
 
@@ -232,17 +238,15 @@ final class RedisWatch: BrokerWatch {
             if place == 0 { commands.append(RESPCommand("SUBSCRIBE", RedisKeys.cancelChannel)) }
             _ = connection.submit(commands) { [weak self] replies in self?.setUp(replies, place) }
         case .disconnected:
-            let wasLive = state.withLock { state in
-                defer {
-                    state.live.remove(place)
-                    state.pending = []
-                    state.due = []
-                    state.groups = []
-                    state.growth = [:]
+            let (wasLive, wasWhollyLive) = state.withLock { state in
+                defer { state.live.remove(place) }
+                if state.isWhollyLive {
+                    // Whoever hears that it is lost looks at everything, and listens again.
+                    (state.pending, state.due, state.groups, state.growth) = ([], [], [], [:])
                 }
-                return state.isLive
+                return (state.isLive(place), state.isWhollyLive)
             }
-            if wasLive { onSignal(.lost) }
+            if wasWhollyLive { onSignal(.lost) } else if wasLive { signalAwaited(place) }
         }
     }
 
@@ -252,10 +256,21 @@ final class RedisWatch: BrokerWatch {
             logger.warning("cannot be notified of \(what)", metadata: ["error": "\(error)"])
         }
         guard case .success = replies[0] else { return }
-        let isLive = state.withLock { state in
+        let isWhollyLive = state.withLock { state in
             state.live.insert(place)
-            return state.isLive
+            return state.isWhollyLive
         }
-        if isLive { onSignal(.live) }
+        if isWhollyLive { onSignal(.live) } else { signalAwaited(place) }
+    }
+
+    /// Whatever is waited for on one connection may have come to pass unseen, or will.
+    private func signalAwaited(_ place: Int) {
+        for keys in queues.values where self.place(keys.queue) == place {
+            signalPending(keys)
+            signalDue(keys)
+            signalGroups(keys)
+        }
+        let growth = state.withLock { $0.growth.filter { self.place($1.queue) == place }.keys }
+        for key in growth { signalGrowth(key) }
     }
 }

@@ -4,22 +4,23 @@
 -- KEYS[2]  lease zset
 -- KEYS[3]  counter of processed tasks; the day's is beside it
 -- ARGV[1]  prefix of task keys
--- ARGV[2…] id and lock key or '' of each task
+-- ARGV[2]  how many tasks
+-- ARGV[3…] id of each task; after them, if one of them has a lock, the lock key or '' of each
 -- Reply    the positions (from 1) of tasks that are no longer this worker's; these were left alone
 
-local ids, keys, missing = {}, {}, {}
-local n, done = (#ARGV - 1) / 2, 0
-for i = 1, n do
-  ids[i] = ARGV[2 * i]
-end
-local prefix, taken = ARGV[1], leave_active(KEYS[1], KEYS[2], ids, 0)
+local n = tonumber(ARGV[2])
+local ids, keys, missing, done = { unpack(ARGV, 3, n + 2) }, {}, {}, 0
+local prefix, has_locks = ARGV[1], #ARGV > n + 2
+local taken = leave_active(KEYS[1], KEYS[2], ids, 0)
 for i = 1, n do
   local id = ids[i]
   if taken[id] then
     taken[id] = nil -- Named twice, it ends once.
     done = done + 1
     keys[done] = prefix .. id
-    unlock(ARGV[2 * i + 1], id)
+    if has_locks then
+      unlock(ARGV[n + 2 + i], id)
+    end
   else
     missing[#missing + 1] = i
   end

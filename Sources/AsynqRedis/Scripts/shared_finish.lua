@@ -62,16 +62,19 @@ end
 -- LREM walks the list up to the id, which in a long list is slow. Most ids are near an end: tasks that have run long at
 -- the right, those just taken at the left. Tasks that end together were mostly taken together, and lie together.
 local function leave_active(active, lease, ids, expired_before)
-  local scores = call('ZMSCORE', lease, unpack(ids))
+  local length, is_right, next = call('LLEN', active), true, 1
+  -- No script puts an id into one of the two alone. While they are of one length, who is in active has a lease: asking for
+  -- each lease would cost as much as what follows.
+  local scores = (expired_before ~= 0 or length ~= call('ZCARD', lease)) and call('ZMSCORE', lease, unpack(ids))
   local n, taken, wanted, done = #ids, {}, 0, 0
   for i = 1, n do
-    local score = scores[i]
-    if score and (expired_before == 0 or tonumber(score) <= expired_before) and taken[ids[i]] == nil then
-      taken[ids[i]] = false
+    local id = ids[i]
+    local score = not scores or scores[i]
+    if score and (expired_before == 0 or tonumber(score) <= expired_before) and taken[id] == nil then
+      taken[id] = false
       wanted = wanted + 1
     end
   end
-  local length, is_right, next = call('LLEN', active), true, 1
   -- In a short list single ids are found as fast.
   local few = length > reach and 3 or 8
   for _ = 1, 3 do

@@ -27,7 +27,7 @@ final class SQLiteWatch: BrokerWatch {
         hub.add(self)
     }
 
-    var isLive: Bool { hub.isLive && !state.withLock { $0.isClosed } }
+    func isLive(for queue: String) -> Bool { hub.isLive && !state.withLock { $0.isClosed } }
 
     func listenForPending(in queue: String, after delay: Duration) {
         // Listens from now on, and looks at what was there before.

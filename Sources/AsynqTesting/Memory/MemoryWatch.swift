@@ -29,7 +29,7 @@ final class MemoryWatch: BrokerWatch {
         self.onSignal = onSignal
     }
 
-    var isLive: Bool { true }
+    func isLive(for queue: String) -> Bool { true }
 
     /// At once: the delay spreads the load of many servers, and here a look costs nothing.
     func listenForPending(in queue: String, after delay: Duration) {
