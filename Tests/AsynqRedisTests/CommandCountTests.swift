@@ -54,6 +54,24 @@ struct CommandCountTests {
         }
     }
 
+    /// As when the answer to a finish was lost and it is tried again.
+    @Test func `the end of tasks that have ended walks no list`() async throws {
+        try await withBroker { broker, redis in
+            for start in stride(from: 0, to: 2000, by: 200) {
+                try await broker.put((start..<start + 200).map { "task-\($0)" })
+            }
+            var tasks: [LeasedTask] = []
+            while tasks.count < 2000 { tasks += try await broker.take(256) }
+            let some = Array(tasks[1000..<1200])
+            #expect(Set(await broker.end(some, .done)) == ["finished"])
+            let calls = try await commands(redis) {
+                // One that is there does not make the others be looked for.
+                #expect(await broker.end(some + [tasks[0]], .done).count { $0 == "notFound" } == 200)
+            }
+            #expect(calls["lrem", default: 0] <= 1 && calls["lpos", default: 0] <= 6, "\(calls)")
+        }
+    }
+
     @Test func `callers that enqueue at the same time share scripts`() async throws {
         try await withBroker { broker, redis in
             let client = AsynqClient(broker)

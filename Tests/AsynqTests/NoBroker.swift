@@ -6,7 +6,6 @@ struct NoBroker: Broker {
 
     var servesQueuesApart = false
     var extend: @Sendable ([TaskReference]) async throws -> [Bool] = { _ in [] }
-    var take: @Sendable (DequeueRequest) async -> [LeasedTask] = { _ in [] }
     var end: @Sendable ([FinishRequest]) async -> [FinishResult] = { _ in [] }
 
     var name: String { "none" }
@@ -14,11 +13,7 @@ struct NoBroker: Broker {
     func ping() async throws {}
     func shutdown() async {}
     func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] { [] }
-    func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] {
-        var tasks: [LeasedTask] = []
-        for request in requests { tasks += await take(request) }
-        return tasks
-    }
+    func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] { [] }
     func finish(_ requests: [FinishRequest]) async -> [FinishResult] { await end(requests) }
     func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] { try await extend(tasks) }
     func forward(queues: [String], limit: Int) async throws -> ForwardResult { .init(moved: 0, nextDueIn: nil) }

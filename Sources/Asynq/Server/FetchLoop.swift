@@ -6,15 +6,13 @@ import Synchronization
 /// on the next tasks while the last ones are read.
 ///
 /// A broker whose queues lie on several servers is asked for each in a call of its own. One that does not answer soon has no
-/// say in what the others do: the places that were kept for its tasks are given to them, and it is left alone until it answers.
+/// say in what the others do: it is left alone until it answers, and the places that were kept for its tasks are given to them.
 final class FetchLoop: Sendable {
     private struct State {
         var planner: FetchPlanner
         var stock: StockController
         /// What is known of who answers: for each queue, or one named "" for all of them.
         var lanes: [String: Lane] = [:]
-        /// How many calls each queue has not answered yet, if they are asked apart.
-        var asked: [String: Int] = [:]
         /// Rounds that somebody waits for.
         var inFlight = 0
         var isStopped = false
@@ -40,10 +38,14 @@ final class FetchLoop: Sendable {
 
     /// The part of a round that one queue answers.
     private final class Call: Sendable {
-        private let isWaitedFor = Atomic(true)
+        private let isInRound = Atomic(true)
+        private let hasPlaces = Atomic(true)
 
-        /// Returns whether somebody waited for it until now.
-        func stopWaiting() -> Bool { isWaitedFor.exchange(false, ordering: .acquiringAndReleasing) }
+        /// Returns whether the round waited for it until now.
+        func leaveRound() -> Bool { isInRound.exchange(false, ordering: .acquiringAndReleasing) }
+
+        /// Returns whether places were kept for its tasks until now.
+        func leavePlaces() -> Bool { hasPlaces.exchange(false, ordering: .acquiringAndReleasing) }
     }
 
     private enum Step {
@@ -56,8 +58,10 @@ final class FetchLoop: Sendable {
     /// The most tasks to ask for in one round trip: what a broker gives at once.
     private static let batch = 256
     private static let maxInFlight = 2
-    /// When a call is late: no server that is well takes so long, and one that does not answer takes much longer.
-    private static let patience = Duration.milliseconds(500)
+    /// When a call is late, and the round no longer waits for it: few servers that are well take so long.
+    private static let patience = Duration.milliseconds(100)
+    /// How much later its tasks are no longer expected: one that does not answer takes much longer.
+    private static let morePatience = Duration.milliseconds(400)
 
     private let state: Mutex<State>
     private let broker: any Broker
@@ -103,20 +107,12 @@ final class FetchLoop: Sendable {
             if let end = state.lanes[""]?.pausedUntil, end > now { return .pause(until: end) }
             guard state.inFlight < Self.maxInFlight else { return .wait }
             let away = isApart ? state.lanes.filter { $1.isLate || $1.pausedUntil > now } : [:]
-            var requests: [DequeueRequest] = []
-            if !state.asked.isEmpty, !state.planner.strict {
-                // Those that owe no answer first: one of the others may be about to be late, and the round with it.
-                requests = state.planner.draw(demand, except: Set(away.keys).union(state.asked.keys))
-            }
-            if requests.isEmpty { requests = state.planner.draw(demand, except: Set(away.keys)) }
+            let requests = state.planner.draw(demand, except: away.isEmpty ? [] : Set(away.keys))
             if requests.isEmpty {
                 let end = away.values.lazy.filter { !$0.isLate }.map(\.pausedUntil).min()
                 return end.map { .pause(until: $0) } ?? .wait
             }
             state.inFlight += 1
-            if isApart {
-                for request in requests { state.asked[request.queue, default: 0] += 1 }
-            }
             return .ask(requests)
         }
         // Only this loop asks, so the demand is still there.
@@ -127,9 +123,8 @@ final class FetchLoop: Sendable {
     /// One round trip.
     private func fetch(_ requests: [DequeueRequest], _ watch: any BrokerWatch) async {
         guard isApart else {
-            let round = Round(1)
             await take(requests, lane: "", watch)
-            return end(round, requests.total)
+            return end(Round(1), places: requests.total)
         }
         let round = Round(requests.count)
         await withDiscardingTaskGroup { group in
@@ -141,30 +136,34 @@ final class FetchLoop: Sendable {
         let call = Call()
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                do { try await self.clock.sleep(Self.patience) } catch { return }
-                guard call.stopWaiting() else { return }
-                self.state.withLock { $0.lanes[request.queue, default: Lane()].isLate = true }
-                self.end(round, request.limit)
+                do {
+                    try await self.clock.sleep(Self.patience)
+                    if call.leaveRound() {
+                        self.state.withLock { $0.lanes[request.queue, default: Lane()].isLate = true }
+                        self.end(round, places: 0)
+                    }
+                    try await self.clock.sleep(Self.morePatience)
+                    if call.leavePlaces() { self.pool.answered(request.limit) }
+                } catch {
+                    // It has answered.
+                }
             }
             await take([request], lane: request.queue, watch)
-            state.withLock { state in
-                let left = state.asked[request.queue, default: 1] - 1
-                state.asked[request.queue] = left > 0 ? left : nil
-            }
             group.cancelAll()
         }
-        if call.stopWaiting() {
-            end(round, request.limit)
+        let places = call.leavePlaces() ? request.limit : 0
+        if call.leaveRound() {
+            end(round, places: places)
         } else {
             state.withLock { $0.lanes[request.queue]?.isLate = false }
-            pool.roomChanged.notify()
+            pool.answered(places)
         }
     }
 
-    /// Nobody waits for so many tasks any more.
-    private func end(_ round: Round, _ count: Int) {
+    /// The round no longer waits for a call, and so many tasks are no longer expected.
+    private func end(_ round: Round, places: Int) {
         if round.end() { state.withLock { $0.inFlight -= 1 } }
-        pool.answered(count)
+        pool.answered(places)
     }
 
     private func take(_ requests: [DequeueRequest], lane: String, _ watch: any BrokerWatch) async {
@@ -183,7 +182,7 @@ final class FetchLoop: Sendable {
                 return (state.stock.target, own?.retry.succeeded() == true)
             }
             pool.setStockTarget(target)
-            listen(to: exhausted(requests, tasks, isWatched: watch.isLive), watch)
+            listen(to: exhausted(requests, tasks, watch), watch)
             if isBack { logger.info("taking tasks again", metadata: metadata(lane)) }
         } catch {
             let isFirst = state.withLock { state in
@@ -222,7 +221,7 @@ final class FetchLoop: Sendable {
     private func exhausted(
         _ requests: [DequeueRequest],
         _ tasks: [LeasedTask],
-        isWatched: (String) -> Bool
+        _ watch: any BrokerWatch
     ) -> [(queue: String, misses: Int)] {
         var counts: [String: Int] = [:]
         if requests.count == 1 {
@@ -230,10 +229,11 @@ final class FetchLoop: Sendable {
         } else {
             for task in tasks { counts[task.message.queue, default: 0] += 1 }
         }
+        let isWatched = requests.map { watch.isLive(for: $0.queue) }
         return state.withLock { state in
-            requests.compactMap { request in
+            zip(requests, isWatched).compactMap { request, isWatched in
                 let count = counts[request.queue] ?? 0
-                guard state.planner.received(count, for: request, isWatched: isWatched(request.queue)) else {
+                guard state.planner.received(count, for: request, isWatched: isWatched) else {
                     return nil
                 }
                 return (request.queue, state.planner.misses(request.queue))

@@ -24,7 +24,7 @@ struct FetchPlanner {
     /// The highest priority first.
     private var queues: [Queue]
     private let positions: [String: Int]
-    let strict: Bool
+    private let strict: Bool
 
     init(queues: [String: Int], strict: Bool) {
         self.queues = queues.filter { $0.value > 0 }

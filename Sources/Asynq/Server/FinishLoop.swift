@@ -49,9 +49,9 @@ struct FinishLoop: Sendable {
             let details: Logger.Metadata = ["queue": "\(queue)", "error": "\(error)"]
             logger.error("cannot store outcomes; trying again", metadata: details)
         }
-        try? await clock.sleep(delay)
-        // They were put back.
+        // They were put back, and come to this lane again. Until then nobody is woken for those of other queues.
         pool.outcomesAdded.notify()
+        try? await clock.sleep(delay)
     }
 
     /// What has ended and is to be stored.

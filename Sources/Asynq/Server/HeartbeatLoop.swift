@@ -54,7 +54,7 @@ struct HeartbeatLoop: Sendable {
                     let details = metadata.merging(["error": "\(error)"]) { $1 }
                     logger.error("heartbeat failed; trying again", metadata: details)
                 }
-                dropExpired()
+                dropExpired(of: queue)
                 try? await clock.sleep(delay)
             }
         }
@@ -82,12 +82,17 @@ struct HeartbeatLoop: Sendable {
     }
 
     /// As far as this server's clock can tell.
-    private func dropExpired() {
+    ///
+    /// - Parameter queue: `nil` for all.
+    private func dropExpired(of queue: String?) {
         let now = clock.now()
-        lost(pool.read { $0.held() }.filter { $0.leaseEnd <= now })
+        let held = pool.read { $0.held() }
+        lost(held.filter { $0.leaseEnd <= now && (queue == nil || $0.task.message.queue == queue) })
     }
 
-    private func lost(_ held: [WorkerTable.Held]) {
+    private func lost(_ all: [WorkerTable.Held]) {
+        // Some know it and have not returned yet.
+        let held = all.filter { item in pool.read { $0.cause(of: item.slot) } != .leaseLost }
         guard !held.isEmpty else { return }
         pool.leasesLost(held.map(\.slot))
         // Those that have finished in the meantime are no loss.

@@ -9,7 +9,7 @@ final class WorkerPool: Sendable {
     private let clock: LoopClock
     /// There may be room for more tasks.
     let roomChanged = Wakeup()
-    /// There are outcomes to store.
+    /// There are outcomes to store: the first, or enough for a batch.
     let outcomesAdded = Wakeup()
     /// Something is to expire earlier than was known.
     let deadlineChanged = Wakeup()

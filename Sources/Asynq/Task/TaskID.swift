@@ -25,8 +25,8 @@ package enum TaskID {
 
     /// A new random UUID (version 4), in lower case.
     package static func random() -> String {
-        var generator = SystemRandomNumberGenerator()
-        return text(high: generator.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000, low: generator.next())
+        let (high, low) = RandomWords.shared.pair()
+        return text(high: high & 0xFFFF_FFFF_FFFF_0FFF | 0x4000, low: low)
     }
 
     /// A new UUID of the time (version 7), in lower case.
@@ -35,9 +35,9 @@ package enum TaskID {
     package static func timeOrdered(
         milliseconds: Int64 = Int64(Date().timeIntervalSince1970 * 1000)
     ) -> String {
-        var generator = SystemRandomNumberGenerator()
+        let (high, low) = RandomWords.shared.pair()
         let time = UInt64(truncatingIfNeeded: milliseconds) << 16
-        return text(high: time | generator.next() & 0x0FFF | 0x7000, low: generator.next())
+        return text(high: time | high & 0x0FFF | 0x7000, low: low)
     }
 
     /// Sets the variant, which all versions have in common.

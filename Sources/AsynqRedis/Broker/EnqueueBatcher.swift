@@ -9,7 +9,7 @@ import Foundation
 #endif
 
 /// A task ready to be stored.
-private struct EncodedTask: Sendable {
+struct EncodedTask: Sendable {
     let id: String
     let bytes: [UInt8]
 
@@ -23,25 +23,28 @@ private struct EncodedTask: Sendable {
 /// ``maxInFlight`` scripts are on their way a caller's tasks go in the next turn of the event loop, with those that come
 /// until then; others go together as soon as a script is answered.
 final class EnqueueBatcher: Sendable {
-    /// Some of a caller's tasks, which go in one script, maybe with others.
-    private struct Part: Sendable {
-        let call: EnqueueCall
-        /// Where among the caller's tasks they begin.
-        let start: Int
+    /// One caller's tasks.
+    private final class Job: Sendable {
+        private let waiter: Mutex<CheckedContinuation<[Result<EnqueueReceipt, AsynqError>], Never>?>
         let tasks: [EncodedTask]
-        /// The queue is named with these, as it is with each call: somebody may have removed it since.
-        let isNaming: Bool
+
+        init(_ tasks: [EncodedTask], _ waiter: CheckedContinuation<[Result<EnqueueReceipt, AsynqError>], Never>) {
+            self.tasks = tasks
+            self.waiter = Mutex(waiter)
+        }
+
+        func complete(_ results: [Result<EnqueueReceipt, AsynqError>]) {
+            waiter.withLock { $0.take() }?.resume(returning: results)
+        }
     }
 
     private struct State {
-        var waiting: [Part] = []
+        var waiting: [Job] = []
         var inFlight = 0
     }
 
     /// Enough to keep Redis busy while a reply is on its way back.
     private static let maxInFlight = 2
-    /// From so many tasks on a caller's go in two parts while Redis is idle: it works on the first while the second is encoded.
-    private static let leastToSplit = 48
 
     private let keys: QueueKeys
     private let scripts: ScriptRunner
@@ -54,41 +57,43 @@ final class EnqueueBatcher: Sendable {
         self.durability = durability
     }
 
-    func enqueue(_ messages: [TaskMessage]) async -> [Result<EnqueueReceipt, AsynqError>] {
-        let call = EnqueueCall(messages.count)
+    func enqueue(_ tasks: [EncodedTask]) async -> [Result<EnqueueReceipt, AsynqError>] {
+        let cancelled = Mutex<(job: Job?, isCancelled: Bool)>((nil, false))
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                guard call.begin(continuation) else { return }
-                let isSplit = messages.count >= Self.leastToSplit && state.withLock { $0.inFlight == 0 }
-                let first = isSplit ? min(messages.count / 3, RedisBroker.maxTasksPerScript) : messages.count
-                let isNamed = add(messages[..<first], call, isNaming: true)
-                if isSplit { add(messages[first...], call, isNaming: !isNamed) }
+                let job = Job(tasks, continuation)
+                let isCancelled = cancelled.withLock { state in
+                    state.job = job
+                    return state.isCancelled
+                }
+                if isCancelled {
+                    job.complete(Self.cancellation(tasks.count))
+                } else {
+                    add(job)
+                }
             }
         } onCancel: {
-            // Its tasks may be on their way; only the caller no longer waits.
-            call.cancel()
+            let job = cancelled.withLock { state in
+                state.isCancelled = true
+                return state.job
+            }
+            // The script may be on its way; only the caller no longer waits.
+            job?.complete(Self.cancellation(tasks.count))
         }
     }
 
-    /// Returns whether all are on their way.
-    @discardableResult
-    private func add(_ messages: ArraySlice<TaskMessage>, _ call: EnqueueCall, isNaming: Bool) -> Bool {
-        do {
-            let tasks = try messages.map(EncodedTask.init)
-            add(Part(call: call, start: messages.startIndex, tasks: tasks, isNaming: isNaming))
-            return true
-        } catch  where messages.count == 1 {
-            call.complete(from: messages.startIndex, [.failure(.unencodable(error))])
-        } catch {
-            // One that cannot be stored does not hold up the others.
-            for index in messages.indices { add(messages[index...index], call, isNaming: true) }
-        }
-        return false
+    private static func cancellation(_ count: Int) -> [Result<EnqueueReceipt, AsynqError>] {
+        let error = AsynqError(
+            .brokerUnavailable,
+            "the caller was cancelled; the task may be stored or not",
+            cause: CancellationError()
+        )
+        return Array(repeating: .failure(error), count: count)
     }
 
-    private func add(_ part: Part) {
+    private func add(_ job: Job) {
         let isToSend = state.withLock { state in
-            state.waiting.append(part)
+            state.waiting.append(job)
             guard state.inFlight < Self.maxInFlight else { return false }
             state.inFlight += 1
             return true
@@ -98,40 +103,37 @@ final class EnqueueBatcher: Sendable {
 
     /// Uses one of ``maxInFlight`` places for what waits, or frees it.
     private func sendWaiting() {
-        let parts = state.withLock { state -> [Part] in
+        let jobs = state.withLock { state -> [Job] in
             if state.waiting.isEmpty { state.inFlight -= 1 }
             return state.waiting.takeAll()
         }
-        if !parts.isEmpty { send(parts) }
+        if !jobs.isEmpty { send(jobs) }
     }
 
-    private func send(_ parts: [Part]) {
-        let tasks = parts.count == 1 ? parts[0].tasks : parts.flatMap(\.tasks)
+    private func send(_ jobs: [Job]) {
+        let tasks = jobs.count == 1 ? jobs[0].tasks : jobs.flatMap(\.tasks)
         let chunks = tasks.chunks(
             maxCount: RedisBroker.maxTasksPerScript,
             maxSize: RedisBroker.maxBytesPerScript,
             size: \.bytes.count
         )
-        var requests: [ScriptRunner.Request] = []
-        let isNaming = parts.contains(where: \.isNaming)
-        if isNaming {
-            let naming = RESPCommand("SADD", RedisKeys.queues, keys.queue)
-            requests.append(.init(naming, .key(RedisKeys.queues)))
-        }
+        // The queue is named each time: somebody may have removed it since.
+        var requests: [ScriptRunner.Request] = [
+            .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
+        ]
         for chunk in chunks { requests.append(.init(call(chunk), .key(keys.base), durability)) }
         scripts.submit(requests) { [self] replies in
             var results: [Result<EnqueueReceipt, AsynqError>] = []
             results.reserveCapacity(tasks.count)
-            for (chunk, reply) in zip(chunks, replies.dropFirst(isNaming ? 1 : 0)) {
-                results += self.results(of: chunk, reply)
+            for (chunk, reply) in zip(chunks, replies.dropFirst()) {
+                // Both must have been stored.
+                results += self.results(of: chunk, replies[0].flatMap { _ in reply })
             }
             sendWaiting()
             var start = 0
-            for part in parts {
-                // Both must have been stored.
-                if part.isNaming, case .failure(let error) = replies[0] { part.call.fail(error) }
-                part.call.complete(from: part.start, results[start..<start + part.tasks.count])
-                start += part.tasks.count
+            for job in jobs {
+                job.complete(Array(results[start..<start + job.tasks.count]))
+                start += job.tasks.count
             }
         }
     }

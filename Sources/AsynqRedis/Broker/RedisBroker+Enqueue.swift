@@ -18,7 +18,7 @@ extension RedisBroker {
         if let queue = requests.first?.message.queue,
             requests.allSatisfy({ $0.isPlain && $0.message.queue.hasSameBytes(as: queue) })
         {
-            return await batcher(queue).enqueue(requests.map(\.message))
+            return await enqueue(requests, to: queue)
         }
         let byQueue = Dictionary(grouping: requests.indices) { QueueName(requests[$0].message.queue) }
         var results = [Result<EnqueueReceipt, AsynqError>?](repeating: nil, count: requests.count)
@@ -37,8 +37,10 @@ extension RedisBroker {
     }
 
     private func enqueue(_ requests: [EnqueueRequest], to queue: String) async -> [Result<EnqueueReceipt, AsynqError>] {
-        if requests.allSatisfy(\.isPlain) { return await batcher(queue).enqueue(requests.map(\.message)) }
         do {
+            if requests.allSatisfy(\.isPlain) {
+                return await batcher(queue).enqueue(try requests.map { try EncodedTask($0.message) })
+            }
             return try await enqueueWithOptions(requests, keys(queue))
         } catch {
             let failure = error as? AsynqError ?? .unencodable(error)

@@ -32,6 +32,8 @@ final class RedisWatch: BrokerWatch {
 
         func isLive(_ place: Int) -> Bool { !isClosed && live.contains(place) }
         var isWhollyLive: Bool { !isClosed && live.count == connections.count }
+
+        mutating func forgetAwaited() { (pending, due, groups, growth) = ([], [], [], [:]) }
     }
 
     private let redis: any RedisTopology
@@ -143,7 +145,8 @@ final class RedisWatch: BrokerWatch {
     func listenForGrowth(of groups: [GroupReference]) async {
         let keys = groups.compactMap { group in queues[group.queue].map { ($0.group(group.name), group) } }
         await read(keys.map { ($0.1.queue, RESPCommand("ZCARD", $0.0)) }) { state in
-            state.growth.merge(keys) { $1 }
+            // Of these there may be ever others: where nothing will be heard of them they would only pile up.
+            state.growth.merge(keys.filter { state.isLive(place($0.1.queue)) }) { $1 }
         }
     }
 
@@ -240,10 +243,8 @@ final class RedisWatch: BrokerWatch {
         case .disconnected:
             let (wasLive, wasWhollyLive) = state.withLock { state in
                 defer { state.live.remove(place) }
-                if state.isWhollyLive {
-                    // Whoever hears that it is lost looks at everything, and listens again.
-                    (state.pending, state.due, state.groups, state.growth) = ([], [], [], [:])
-                }
+                // As when it is live again.
+                if state.isWhollyLive { state.forgetAwaited() }
                 return (state.isLive(place), state.isWhollyLive)
             }
             if wasWhollyLive { onSignal(.lost) } else if wasLive { signalAwaited(place) }
@@ -258,6 +259,8 @@ final class RedisWatch: BrokerWatch {
         guard case .success = replies[0] else { return }
         let isWhollyLive = state.withLock { state in
             state.live.insert(place)
+            // Whoever hears that it is live looks at everything, and listens again.
+            if state.isWhollyLive { state.forgetAwaited() }
             return state.isWhollyLive
         }
         if isWhollyLive { onSignal(.live) } else { signalAwaited(place) }

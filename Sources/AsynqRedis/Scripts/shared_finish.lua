@@ -63,21 +63,34 @@ end
 -- the right, those just taken at the left. Tasks that end together were mostly taken together, and lie together.
 local function leave_active(active, lease, ids, expired_before)
   local length, is_right, next = call('LLEN', active), true, 1
-  -- No script puts an id into one of the two alone. While they are of one length, who is in active has a lease: asking for
-  -- each lease would cost as much as what follows.
-  local scores = (expired_before ~= 0 or length ~= call('ZCARD', lease)) and call('ZMSCORE', lease, unpack(ids))
   local n, taken, wanted, done = #ids, {}, 0, 0
   for i = 1, n do
-    local id = ids[i]
-    local score = not scores or scores[i]
-    if score and (expired_before == 0 or tonumber(score) <= expired_before) and taken[id] == nil then
-      taken[id] = false
+    if taken[ids[i]] == nil then
+      taken[ids[i]] = false
       wanted = wanted + 1
     end
   end
+  local is_checked = false
+  -- Wants only those that have a lease, as is asked.
+  local function check()
+    is_checked = true
+    local scores = call('ZMSCORE', lease, unpack(ids))
+    for i = 1, n do
+      local id, score = ids[i], scores[i]
+      if taken[id] == false and not (score and (expired_before == 0 or tonumber(score) <= expired_before)) then
+        taken[id] = nil
+        wanted = wanted - 1
+      end
+    end
+  end
+  -- Each script puts an id into both or takes it out of both. So while they are of one length, whoever is in active has a
+  -- lease, and to ask would cost as much as what follows.
+  if expired_before ~= 0 or length ~= call('ZCARD', lease) then
+    check()
+  end
   -- In a short list single ids are found as fast.
   local few = length > reach and 3 or 8
-  for _ = 1, 3 do
+  for _ = 1, 4 do
     while next <= n and taken[ids[next]] ~= false do
       next = next + 1
     end
@@ -90,12 +103,19 @@ local function leave_active(active, lease, ids, expired_before)
       is_right = not is_right
       far = distance(active, ids[next], length, far_reach, is_right)
     end
-    local swept = far and sweep(active, taken, length, far, wanted - done, is_right) or 0
-    if swept == 0 then
+    if far then
+      local swept = sweep(active, taken, length, far, wanted - done, is_right)
+      if swept == 0 then
+        break
+      end
+      done = done + swept
+      length = length - swept
+    elseif is_checked then
       break
+    else
+      -- One that is gone is not worth a long search.
+      check()
     end
-    done = done + swept
-    length = length - swept
   end
   if done < wanted then
     for i = 1, n do
@@ -115,6 +135,8 @@ local function leave_active(active, lease, ids, expired_before)
           if expired_before ~= 0 then
             -- A lease without a task would be found again by each recovery.
             call('ZREM', lease, id)
+          elseif not is_checked then
+            check()
           end
         end
       end
