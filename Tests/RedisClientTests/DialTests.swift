@@ -99,7 +99,7 @@ struct DialTests {
             .silence
         } _: { server async throws in
             try await withClient(server.uri) {
-                $0.dialTimeout = .milliseconds(50)
+                $0.dialTimeout = .seconds(1)
             } _: { redis async throws in
                 let error = try #require(await redis.failure())
                 #expect(error.code == .connectionFailed)
