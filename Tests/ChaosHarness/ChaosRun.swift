@@ -227,6 +227,7 @@ struct ChaosRun {
             }
         case .setClock:
             return try await fleet.withProcess(.worker, fault.choice) { index, name in
+                guard fleet.hasBegun(name) else { throw NotNow("\(name) has just begun") }
                 guard fleet.signal(index, SIGUSR1) else { throw NotNow("\(name) has just ended") }
                 return name
             }

@@ -16,6 +16,8 @@ final class ChaosWorker: Sendable {
 
     static func run(_ uri: String, journal path: String) async throws {
         let broker = try ChaosBroker.make(uri, replicas: 0)
+        // Before the journal, by which the run knows that the process expects signals.
+        let clock = WanderingClock()
         let worker = try ChaosWorker(broker, Journal(path))
         let queues = Dictionary(uniqueKeysWithValues: ChaosTask.queues.map { ($0, 1) })
         var configuration = AsynqServer.Configuration(concurrency: 20, queues: queues)
@@ -33,7 +35,7 @@ final class ChaosWorker: Sendable {
             AsynqTask(ChaosKind.digest.rawValue, payload: Array(context.taskIDs.joined(separator: " ").utf8))
         }
         let handler = ClosureHandler { task, context in try await worker.handle(task, context) }
-        let server = AsynqServer(broker, handler: handler, configuration: configuration, clock: WanderingClock())
+        let server = AsynqServer(broker, handler: handler, configuration: configuration, clock: clock)
         try await server.run()
         await broker.shutdown()
     }

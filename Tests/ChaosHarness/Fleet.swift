@@ -139,6 +139,11 @@ final class Fleet: Sendable {
         return true
     }
 
+    /// Whether the process is so far that it expects signals.
+    func hasBegun(_ name: String) -> Bool {
+        FileManager.default.fileExists(atPath: folder.appendingPathComponent("\(name).journal").path)
+    }
+
     func hasEnded(_ name: String) -> Bool {
         state.withLock { $0.records.first { $0.name == name }?.diedAt != nil }
     }
