@@ -57,7 +57,7 @@ struct FullRedisTests {
             let tasks = try await broker.take(20)
             #expect(tasks.count == 9)
             let byID = Dictionary(uniqueKeysWithValues: tasks.map { ($0.message.id, $0) })
-            let leased = TaskReference(queue: "default", id: "leased")
+            let leased = try #require(byID["leased"])
             #expect(try await broker.extendLeases([leased]) == [true])
             #expect(await isFull { try await broker.writeResult([1], of: leased) })
             let outcomes: [(String, FinishRequest.Outcome)] = [

@@ -165,8 +165,7 @@ struct MigrationTests {
             let answer = try old.cli(["MIGRATE", "127.0.0.1", "\(new.port)", "", "0", "5000", "KEYS"] + part)[0]
             #expect(answer == "OK")
             // Wherever the leases are by now.
-            let running = filled.leased.map { TaskReference(queue: $0.message.queue, id: $0.message.id) }
-            #expect(try await broker.extendLeases(running).allSatisfy(\.self))
+            #expect(try await broker.extendLeases(filled.leased).allSatisfy(\.self))
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await work(broker, filled.leased) }
                 try await eventually("scripts are refused") {

@@ -48,9 +48,8 @@ enum ScriptCalls {
         )
         let tasks = try await broker.take(6)
         #expect(tasks.map(\.message.id) == ["plain", "kept", "unique", "retried", "failed", "back"])
-        let plain = TaskReference(queue: "default", id: "plain")
-        #expect(try await broker.extendLeases([plain]) == [true])
-        try await broker.writeResult([1], of: plain)
+        #expect(try await broker.extendLeases([tasks[0]]) == [true])
+        try await broker.writeResult([1], of: tasks[0])
         let outcomes: [FinishRequest.Outcome] = [
             .done, .done, .drop, .retry(delay: .milliseconds(1500), error: "e", countsAsFailure: true),
             .archive(error: "e"), .requeue,

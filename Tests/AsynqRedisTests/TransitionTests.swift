@@ -49,7 +49,7 @@ struct TransitionTests {
             _ = try await broker.take(1)
             try await redis("ZADD", keys.lease, try await redis.now() - 31, "a")
             let expired = try await broker.expiredLeases(queues: ["default"], limit: 10)
-            #expect(try await broker.extendLeases([TaskReference(queue: "default", id: "a")]) == [true])
+            #expect(try await broker.extendLeases(expired) == [true])
             #expect(await broker.end(expired, .archive(error: "lost"), isRecovery: true) == ["notFound"])
             #expect(try await redis.strings("LRANGE", keys.active, 0, -1) == ["a"])
         }
@@ -93,8 +93,7 @@ struct TransitionTests {
             try await broker.put(["a", "b"])
             let tasks = try await broker.take(2)
             #expect(await broker.end([tasks[0]], .done) == ["finished"])
-            let references = ["a", "b"].map { TaskReference(queue: "default", id: $0) }
-            #expect(try await broker.extendLeases(references) == [false, true])
+            #expect(try await broker.extendLeases(tasks) == [false, true])
             #expect(try await redis.strings("ZRANGE", keys.lease, 0, -1) == ["b"])
         }
     }
@@ -251,11 +250,11 @@ struct TransitionTests {
     @Test func `only a running task can have a result`() async throws {
         try await withBroker { broker, redis in
             try await broker.put(["a"])
-            let reference = TaskReference(queue: "default", id: "a")
-            await #expect(throws: AsynqError.self) { try await broker.writeResult([1], of: reference) }
+            let none = LeasedTask(message: message("a"), leaseEnd: 0)
+            await #expect(throws: AsynqError.self) { try await broker.writeResult([1], of: none) }
             #expect(try await redis.int("HEXISTS", keys.task("a"), "result") == 0)
-            _ = try await broker.take(1)
-            try await broker.writeResult([0, 255], of: reference)
+            let task = try await broker.take(1)[0]
+            try await broker.writeResult([0, 255], of: task)
             #expect(try await redis("HGET", keys.task("a"), "result").data == Data([0, 255]))
         }
     }

@@ -117,7 +117,7 @@ struct GoFaultTests {
             try outside.close()
 
             #expect(try await broker.take(10).map(\.message.id) == ["other"])
-            #expect(try await broker.extendLeases([TaskReference(queue: "default", id: "active")]) == [false])
+            #expect(try await broker.extendLeases(active) == [false])
             #expect(await !broker.finish([FinishRequest(task: active[0], outcome: .done)])[0].isFinished)
             clock.advance(microseconds: 200_000_000)
             #expect(try await broker.forward(queues: ["default"], limit: 10) == ForwardResult(moved: 0, nextDueIn: nil))

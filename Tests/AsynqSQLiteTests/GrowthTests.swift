@@ -47,8 +47,8 @@ struct GrowthTests {
         ]
         let leased = try await broker.take(10)
         #expect(leased.count == 8)
-        #expect(try await broker.extendLeases([TaskReference(queue: "default", id: leased[0].message.id)]) == [true])
-        try await broker.writeResult([1], of: TaskReference(queue: "default", id: leased[0].message.id))
+        #expect(try await broker.extendLeases([leased[0]]) == [true])
+        try await broker.writeResult([1], of: leased[0])
         let results = await broker.finish(zip(leased, outcomes).map { FinishRequest(task: $0, outcome: $1) })
         #expect(results.allSatisfy { $0.isFinished })
         seconds.withLock { $0 += 100 }
@@ -56,7 +56,7 @@ struct GrowthTests {
         let expired = try await broker.expiredLeases(queues: ["default"], limit: 10)
         #expect(expired.count == 2)
         let recovered = await broker.finish(
-            expired.map { FinishRequest(task: $0, outcome: .archive(error: "e"), onlyIfLeaseExpired: true) }
+            expired.map { FinishRequest(task: $0, outcome: .archive(error: "e"), condition: .isLeaseExpired) }
         )
         #expect(recovered.allSatisfy { $0.isFinished })
         #expect(try await broker.deleteExpiredCompleted(queue: "default", limit: 10) == 1)

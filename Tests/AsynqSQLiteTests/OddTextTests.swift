@@ -52,9 +52,8 @@ struct OddTextTests {
                 #expect(message.headers.count == 1)
                 #expect(message.headers.allSatisfy { same($0, text) && same($1, text) })
                 #expect(same(message.errorMessage, attempt == 0 ? "" : text))
-                let reference = TaskReference(queue: text, id: text)
-                #expect(try await broker.extendLeases([reference]) == [true])
-                try await broker.writeResult(Array(text.utf8), of: reference)
+                #expect(try await broker.extendLeases([leased]) == [true])
+                try await broker.writeResult(Array(text.utf8), of: leased)
                 try await broker.cancel(taskID: text)
                 let outcome: FinishRequest.Outcome =
                     attempt == 0 ? .retry(delay: .zero, error: text, countsAsFailure: true) : .done

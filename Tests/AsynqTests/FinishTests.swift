@@ -19,7 +19,10 @@ struct FinishTests {
         let pool = WorkerPool(concurrency: 200, clock: clock)
         var tickets: [WorkerTable.Ticket] = []
         let tasks = (0..<200).map { number in
-            LeasedTask(message: TaskMessage(type: "t", payload: nil, id: "\(number)", queue: "q"), leaseEnd: 1030)
+            LeasedTask(
+                message: TaskMessage(type: "t", payload: nil, id: "\(number)", queue: "q"),
+                leaseEnd: 1_030_000_000
+            )
         }
         pool.admit(tasks, dequeuedAt: clock.now()) { ticket in
             tickets.append(ticket)
@@ -49,5 +52,37 @@ struct FinishTests {
         running.cancel()
         await running.value
         #expect(batches.elements == [1, WorkerTable.outcomesOfABatch, WorkerTable.outcomesOfABatch + 10])
+    }
+
+    @Test func `an outcome that was sent and not answered is sent again for its own attempt only`() async throws {
+        let sent = Recorder<FinishRequest.Condition>()
+        var broker = NoBroker()
+        broker.end = { requests in
+            let isFirst = sent.count == 0
+            for request in requests { sent.add(request.condition) }
+            return requests.map { _ in isFirst ? .failed(AsynqError(.brokerUnavailable, "no answer")) : .finished }
+        }
+        let clock = LoopClock()
+        let pool = WorkerPool(concurrency: 1, clock: clock)
+        let task = LeasedTask(
+            message: TaskMessage(type: "t", payload: nil, id: "a", queue: "q"),
+            leaseEnd: 1_030_000_000
+        )
+        pool.admit([task], dequeuedAt: clock.now()) { ticket in
+            _ = pool.finished(ticket, .done, isDecided: false)
+            return Task {}
+        }
+        let loop = FinishLoop(
+            broker: broker,
+            pool: pool,
+            clock: clock,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            metrics: nil
+        )
+        let running = Task { await loop.run() }
+        try await eventually("it is stored") { pool.read { $0.unstored } == 0 }
+        running.cancel()
+        await running.value
+        #expect(sent.elements == [.isActive, .isSameAttempt])
     }
 }

@@ -8,7 +8,7 @@ import Testing
 /// How a server keeps the leases of its tasks.
 struct HeartbeatTests {
     private func task(_ queue: String) -> LeasedTask {
-        LeasedTask(message: TaskMessage(type: "t", payload: nil, id: queue, queue: queue), leaseEnd: 1030)
+        LeasedTask(message: TaskMessage(type: "t", payload: nil, id: queue, queue: queue), leaseEnd: 1_030_000_000)
     }
 
     @Test func `leases of a queue that does not answer cost the tasks of others nothing`() async throws {
@@ -17,9 +17,9 @@ struct HeartbeatTests {
         var broker = NoBroker()
         broker.servesQueuesApart = true
         broker.extend = { tasks in
-            if tasks.contains(where: { $0.queue == "away" }) { for await _ in answer {} }
-            if tasks.contains(where: { $0.queue == "refused" }) { throw NoBroker.Unused() }
-            extended.add(tasks.map(\.queue).joined(separator: " "))
+            if tasks.contains(where: { $0.message.queue == "away" }) { for await _ in answer {} }
+            if tasks.contains(where: { $0.message.queue == "refused" }) { throw NoBroker.Unused() }
+            extended.add(tasks.map(\.message.queue).joined(separator: " "))
             return tasks.map { _ in true }
         }
         let clock = LoopClock()

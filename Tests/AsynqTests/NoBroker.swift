@@ -5,7 +5,7 @@ struct NoBroker: Broker {
     struct Unused: Error {}
 
     var servesQueuesApart = false
-    var extend: @Sendable ([TaskReference]) async throws -> [Bool] = { _ in [] }
+    var extend: @Sendable ([LeasedTask]) async throws -> [Bool] = { _ in [] }
     var end: @Sendable ([FinishRequest]) async -> [FinishResult] = { _ in [] }
 
     var name: String { "none" }
@@ -15,11 +15,11 @@ struct NoBroker: Broker {
     func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] { [] }
     func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] { [] }
     func finish(_ requests: [FinishRequest]) async -> [FinishResult] { await end(requests) }
-    func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] { try await extend(tasks) }
+    func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool] { try await extend(tasks) }
     func forward(queues: [String], limit: Int) async throws -> ForwardResult { .init(moved: 0, nextDueIn: nil) }
     func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask] { [] }
     func deleteExpiredCompleted(queue: String, limit: Int) async throws -> Int { 0 }
-    func writeResult(_ result: [UInt8], of task: TaskReference) async throws {}
+    func writeResult(_ result: [UInt8], of task: LeasedTask) async throws {}
     func cancel(taskID: String) async throws {}
     func writeServerState(_ state: ServerState, ttl: Duration) async throws {}
     func clearServerState(_ server: ServerIdentity) async throws {}

@@ -11,7 +11,7 @@ struct WorkerTableTests {
         message.timeout = timeout
         message.deadline = deadline
         // The broker's clock read 1000 at the dequeue.
-        return LeasedTask(message: message, leaseEnd: 1030)
+        return LeasedTask(message: message, leaseEnd: 1_030_000_000)
     }
 
     private func tasks(_ count: Int) -> [LeasedTask] { (0..<count).map { task("\($0)") } }

@@ -1,5 +1,6 @@
 import Asynq
 import AsynqRedis
+import AsynqTesting
 import Foundation
 import TestSupport
 import Testing
@@ -95,14 +96,71 @@ struct LostReplyTests {
                 proxy.cut()
                 proxy.set(.none)
                 // The same is asked for again, and changes nothing.
-                try await eventually("both are said to be somebody else's") {
-                    log.lines.count { $0.contains("outcome of a task dropped") } == 2
+                try await eventually("both are said to be stored") {
+                    log.lines.count { $0.contains("was stored before") } == 2
                 }
             }
+            #expect(!log.lines.contains { $0.contains("dropped") })
             #expect(Set(ran.elements).count == 4 && ran.count == 4)
             #expect(try redis.cli("GET", "asynq:{default}:processed") == "4")
             #expect(try redis.cli("GET", "asynq:{default}:failed") == "2")
             #expect(try redis.count("retry") == 2)
+        }
+    }
+
+    @Test(arguments: [FinishRequest.Outcome.retry(delay: .zero, error: "e", countsAsFailure: true), .requeue])
+    func `an outcome whose answer is lost, and that is stored again, leaves the next attempt of its task alone`(
+        outcome: FinishRequest.Outcome
+    ) async throws {
+        try await withProxy { broker, proxy, near, redis in
+            let (started, gate, log) = (Recorder<String>(), Recorder<Void>(), LogRecorder())
+            let handler = ClosureHandler { _, context in
+                started.add(context.taskID)
+                // Is handed back when the server is shut down, and fails otherwise.
+                if outcome == .requeue { try? await Task.sleep(for: .seconds(3600)) }
+                await gate.wait(for: 1)
+                proxy.set(.losesReplies)
+                throw CancellationError()
+            }
+            // Stands still, so that a server that shuts down waits for its outcome.
+            let clock = ManualClock()
+            let settings = configuration {
+                $0.logger = log.logger
+                $0.retryDelay = { _, _, _ in .zero }
+                $0.shutdownTimeout = .zero
+            }
+            // So that Redis has the script.
+            try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID("before"))
+            for end in [outcome, .done] {
+                _ = try await near.forward(queues: ["default"], limit: 1)
+                let tasks = try await near.dequeue([DequeueRequest(queue: "default", limit: 1)])
+                _ = await near.finish(tasks.map { FinishRequest(task: $0, outcome: end) })
+            }
+            #expect(try redis.isEmpty())
+            try await withServer(broker, settings, clock: clock, handler: handler) { server in
+                try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID("a"))
+                await started.wait(for: 1)
+                if outcome == .requeue { server.shutdown() } else { server.stop() }
+                gate.add(())
+                try await eventually("the outcome has arrived") { try redis.count("active") == 0 }
+                var second: [LeasedTask] = []
+                try await eventually("the next attempt begins") {
+                    _ = try await near.forward(queues: ["default"], limit: 1)
+                    second = try await near.dequeue([DequeueRequest(queue: "default", limit: 1)])
+                    return !second.isEmpty
+                }
+                proxy.cut()
+                proxy.set(.none)
+                try await eventually("the outcome is sent again") {
+                    clock.advance(by: .milliseconds(2))
+                    return log.lines.contains { $0.contains("was stored before") }
+                }
+                #expect(try redis.count("active") == 1)
+                let end = await near.finish([FinishRequest(task: second[0], outcome: .done)])[0]
+                #expect("\(end)" == "finished")
+            }
+            #expect(started.elements == ["a"])
+            #expect(try redis.isEmpty())
         }
     }
 

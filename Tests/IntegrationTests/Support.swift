@@ -34,10 +34,11 @@ func withBroker(
 func withServer(
     _ broker: any Broker,
     _ configuration: AsynqServer.Configuration = configuration(),
+    clock: any Clock<Duration> = ContinuousClock(),
     handler: any TaskHandler,
     _ body: (AsynqServer) async throws -> Void
 ) async throws {
-    let server = AsynqServer(broker, handler: handler, configuration: configuration)
+    let server = AsynqServer(broker, handler: handler, configuration: configuration, clock: clock)
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await server.run() }
         try await body(server)

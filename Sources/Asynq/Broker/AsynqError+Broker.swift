@@ -14,10 +14,10 @@ extension AsynqError {
     }
 
     /// A result for a task that nobody runs.
-    public static func taskNotRunning(_ task: TaskReference) -> AsynqError {
+    public static func taskNotRunning(_ task: LeasedTask) -> AsynqError {
         AsynqError(
             .taskNotFound,
-            "task \"\(task.id)\" is not running in queue \"\(task.queue)\" any more, so it can have no result"
+            "task \"\(task.message.id)\" is not running in queue \"\(task.message.queue)\" any more, so it can have no result"
         )
     }
 

@@ -45,10 +45,11 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     /// Ends attempts. Results are in the order of the requests.
     func finish(_ requests: [FinishRequest]) async -> [FinishResult]
 
-    /// Sets the leases of tasks that are still leased to a full ``LeasedTask/leaseDuration`` from now.
+    /// Sets the leases of attempts that are still leased to a full ``LeasedTask/leaseDuration`` from now, and up to a second
+    /// more.
     ///
-    /// - Returns: for each task whether it still has a lease; one that is gone stays gone.
-    func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool]
+    /// - Returns: for each whether it still has its lease; one that is gone stays gone, also if the task is leased again.
+    func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool]
 
     /// Moves scheduled tasks and retries that are due to their queues or groups: up to `limit` in each queue.
     func forward(queues: [String], limit: Int) async throws -> ForwardResult
@@ -63,8 +64,8 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
 
     /// Stores what a handler gives as its result.
     ///
-    /// - Throws: ``AsynqError`` with code ``AsynqError/Code/taskNotFound`` if the task is not active.
-    func writeResult(_ result: [UInt8], of task: TaskReference) async throws
+    /// - Throws: ``AsynqError`` with code ``AsynqError/Code/taskNotFound`` if this attempt of the task is not active.
+    func writeResult(_ result: [UInt8], of task: LeasedTask) async throws
 
     /// Asks whichever server runs the task to cancel its handler. Not an error if none does.
     func cancel(taskID: String) async throws

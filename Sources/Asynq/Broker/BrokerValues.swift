@@ -65,8 +65,12 @@ public final class LeasedTask: Sendable {
     public let pendingSince: Int64?
     /// When it was taken, on the same clock, in Unix nanoseconds; `nil` if not known.
     public let dequeuedAt: Int64?
-    /// The broker's time at which the lease ends, in Unix seconds.
+    /// The broker's time at which the lease ends if it is not extended, in Unix microseconds.
     public let leaseEnd: Int64
+
+    /// Tells this attempt from others of the same task: the fraction of its lease's end, in microseconds, 0 to 999 999. An
+    /// extension keeps it, and each attempt has another (but for one in a million).
+    public var leaseMark: Int64 { leaseEnd % 1_000_000 }
 
     public init(message: TaskMessage, pendingSince: Int64? = nil, dequeuedAt: Int64? = nil, leaseEnd: Int64) {
         self.message = message
@@ -103,25 +107,36 @@ public struct FinishRequest: Sendable {
         case requeue
     }
 
+    /// What must be so, or else nothing changes.
+    public enum Condition: Sendable, Hashable {
+        /// The task is active and leased.
+        case isActive
+        /// And it is so in this attempt, not in a later one. For a request that is made again because the first was not
+        /// answered: it may have been carried out, and the task may have been taken again since.
+        case isSameAttempt
+        /// Its lease ended at least ``LeasedTask/recoveryGrace`` ago. For recovery, where a worker that came back in time
+        /// must win.
+        case isLeaseExpired
+    }
+
     public var task: LeasedTask
     public var outcome: Outcome
-    /// Only if the task's lease ended at least ``LeasedTask/recoveryGrace`` ago: for recovery, where a worker that
-    /// came back in time must win.
-    public var onlyIfLeaseExpired: Bool
+    public var condition: Condition
 
-    public init(task: LeasedTask, outcome: Outcome, onlyIfLeaseExpired: Bool = false) {
+    public init(task: LeasedTask, outcome: Outcome, condition: Condition = .isActive) {
         self.task = task
         self.outcome = outcome
-        self.onlyIfLeaseExpired = onlyIfLeaseExpired
+        self.condition = condition
     }
 }
 
 /// What became of a ``FinishRequest``.
 public enum FinishResult: Sendable {
     case finished
-    /// The task is no longer active or has no lease: another worker or the recoverer has it. Nothing was changed.
+    /// The task does not fulfil the condition: another worker or the recoverer has it, or it has ended. Nothing was changed.
     case notFound
-    /// The broker failed; it may or may not have happened, and can be asked again.
+    /// The broker failed; it may or may not have happened, and can be asked again, with
+    /// ``FinishRequest/Condition/isSameAttempt``.
     case failed(AsynqError)
 }
 

@@ -85,7 +85,7 @@ public struct TaskContext: Sendable {
     ///
     /// - Throws: ``AsynqError``: `taskNotFound` if the task is no longer this worker's, or `brokerUnavailable`.
     public func writeResult(_ result: [UInt8]) async throws {
-        try await storage.broker.writeResult(result, of: TaskReference(queue: message.queue, id: message.id))
+        try await storage.broker.writeResult(result, of: storage.task)
     }
 
     /// Stores text as the task's result, as UTF-8.

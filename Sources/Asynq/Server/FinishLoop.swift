@@ -94,7 +94,13 @@ struct FinishLoop: Sendable {
 
     /// Returns the error of those that failed.
     private func store(_ items: [WorkerTable.Finished]) async -> AsynqError? {
-        let requests = items.map { FinishRequest(task: $0.task, outcome: $0.outcome) }
+        let requests = items.map { item in
+            FinishRequest(
+                task: item.task,
+                outcome: item.outcome,
+                condition: item.isRepeated ? .isSameAttempt : .isActive
+            )
+        }
         metrics?.finished(requests.count)
         let results = await broker.finish(requests)
         var stored: [WorkerTable.Finished] = []
@@ -106,6 +112,10 @@ struct FinishLoop: Sendable {
             case .finished:
                 stored.append(item)
                 metrics?.stored(item.outcome, of: item.task.message)
+            case .notFound where item.isRepeated:
+                // Most likely it was stored the first time. Whether it was, nobody can tell any more.
+                stored.append(item)
+                logger.info("outcome was stored before, or the task is another server's", metadata: metadata(item.task))
             case .notFound:
                 stored.append(item)
                 reportLost(item.task, "another server has it, or it was deleted")
@@ -121,10 +131,11 @@ struct FinishLoop: Sendable {
 
     private func reportLost(_ task: LeasedTask, _ reason: String) {
         metrics?.leaseLost(queue: task.message.queue)
-        logger.warning(
-            "outcome of a task dropped: \(reason)",
-            metadata: ["task_id": "\(task.message.id)", "queue": "\(task.message.queue)"]
-        )
+        logger.warning("outcome of a task dropped: \(reason)", metadata: metadata(task))
+    }
+
+    private func metadata(_ task: LeasedTask) -> Logger.Metadata {
+        ["task_id": "\(task.message.id)", "queue": "\(task.message.queue)"]
     }
 }
 

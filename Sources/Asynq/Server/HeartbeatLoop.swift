@@ -74,9 +74,7 @@ struct HeartbeatLoop: Sendable {
     private func extendLeases(_ held: [WorkerTable.Held]) async throws {
         guard !held.isEmpty else { return }
         let start = clock.now()
-        let isLeased = try await broker.extendLeases(
-            held.map { TaskReference(queue: $0.task.message.queue, id: $0.task.message.id) }
-        )
+        let isLeased = try await broker.extendLeases(held.map(\.task))
         pool.extended(zip(held, isLeased).filter(\.1).map(\.0.slot), at: start)
         lost(zip(held, isLeased).filter { !$1 }.map(\.0))
     }

@@ -18,7 +18,7 @@ struct Recoverer: Sendable {
             let tasks = try await broker.expiredLeases(queues: queues, limit: Self.batch)
             guard !tasks.isEmpty else { return }
             let requests = tasks.map { task in
-                FinishRequest(task: task, outcome: outcome(of: task), onlyIfLeaseExpired: true)
+                FinishRequest(task: task, outcome: outcome(of: task), condition: .isLeaseExpired)
             }
             let results = await broker.finish(requests)
             var recovered = 0

@@ -32,6 +32,8 @@ struct WorkerTable {
         let slot: SlotID
         let task: LeasedTask
         let outcome: FinishRequest.Outcome
+        /// It was sent before and not answered, so that it may be stored already.
+        var isRepeated = false
     }
 
     /// A task that is held, for the heartbeat.
@@ -179,7 +181,7 @@ struct WorkerTable {
         return Ticket(slot: id(index), worker: worker, task: task, dequeuedAt: dequeuedAt, deadline: deadline)
     }
 
-    /// A second less than the lease lasts, as its end is stored in whole seconds.
+    /// A second less than the lease lasts, for what lies between this clock and the broker's.
     private static func leaseEnd(from time: Int64) -> Int64 {
         time + (LeasedTask.leaseDuration - .seconds(1)).nanosecondsClamped
     }
@@ -195,7 +197,7 @@ struct WorkerTable {
         var deadline = Int64.max
         if message.timeout > 0 { deadline = later(startedAt, message.timeout) }
         if message.deadline > 0 {
-            let brokerTime = task.leaseEnd - LeasedTask.leaseDuration.components.seconds
+            let brokerTime = task.leaseEnd / 1_000_000 - LeasedTask.leaseDuration.components.seconds
             deadline = min(deadline, later(dequeuedAt, message.deadline - brokerTime))
         }
         return deadline
@@ -283,7 +285,14 @@ struct WorkerTable {
     }
 
     /// These outcomes could not be stored yet.
-    mutating func putBack(_ items: [Finished]) { finishing.insert(contentsOf: items, at: 0) }
+    mutating func putBack(_ items: [Finished]) {
+        let repeated = items.map { item in
+            var item = item
+            item.isRepeated = true
+            return item
+        }
+        finishing.insert(contentsOf: repeated, at: 0)
+    }
 
     /// These tasks are no longer this server's.
     mutating func stored(_ items: [Finished]) {

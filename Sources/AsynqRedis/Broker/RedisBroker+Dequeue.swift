@@ -94,7 +94,7 @@ extension RedisBroker {
                 metadata: ["queue": "\(keys.queue)", "task_id": "\(id)"]
             )
         }
-        let call = archiveCall(ids.map { ($0, []) }, keys, expiredFor: nil)
+        let call = archiveCall(ids.map { ($0, []) }, keys, condition: "")
         if case .failure(let error) = await scripts.run([.init(call, .key(keys.base))])[0] {
             logger.error(
                 "cannot archive them; they will be recovered and archived later",

@@ -46,11 +46,11 @@ extension RedisBroker {
     private struct Kind: Hashable {
         let queue: QueueName
         let operation: Operation
-        let isRecovery: Bool
+        let condition: FinishRequest.Condition
 
         init(_ request: FinishRequest) {
             queue = QueueName(request.task.message.queue)
-            isRecovery = request.onlyIfLeaseExpired
+            condition = request.condition
             operation =
                 switch request.outcome {
                 case .done: request.task.message.retention > 0 ? .complete : .done
@@ -81,31 +81,33 @@ extension RedisBroker {
     }
 
     private func call(_ kind: Kind, _ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
+        let condition = requests.map(\.task).text(of: kind.condition)
         switch kind.operation {
-        case .done: doneCall(requests.map(\.task.message), keys)
-        case .complete: try completeCall(requests, keys)
-        case .retry: try retryCall(requests, keys, isRecovery: kind.isRecovery)
+        case .done: return doneCall(requests.map(\.task.message), keys, condition)
+        case .complete: return try completeCall(requests, keys, condition)
+        case .retry: return try retryCall(requests, keys, condition)
         case .archive:
-            archiveCall(
+            return archiveCall(
                 try requests.map { ($0.task.message.id, try $0.message(endedAt: clock.seconds).encoded()) },
                 keys,
-                expiredFor: kind.isRecovery ? LeasedTask.recoveryGrace : nil
+                condition: condition
             )
-        case .requeue: requeueCall(requests.map(\.task.message.id), keys)
+        case .requeue: return requeueCall(requests.map(\.task.message.id), keys, condition)
         }
     }
 
-    private func doneCall(_ messages: [TaskMessage], _ keys: QueueKeys) -> ScriptCall {
+    private func doneCall(_ messages: [TaskMessage], _ keys: QueueKeys, _ condition: String) -> ScriptCall {
         // Few tasks have one, and each argument costs.
         let hasLocks = messages.contains { !$0.uniqueKey.isEmpty }
         var call = ScriptCall.Builder(
             .done,
             of: keys,
             keys: [keys.active, keys.lease, keys.processed],
-            argumentCount: 2 + (hasLocks ? 2 : 1) * messages.count,
+            argumentCount: 3 + (hasLocks ? 2 : 1) * messages.count,
             capacity: 40 * messages.count
         )
         call.append(keys.taskPrefix)
+        call.append(condition)
         call.append(messages.count)
         for message in messages { call.append(message.id) }
         if hasLocks {
@@ -114,15 +116,20 @@ extension RedisBroker {
         return call.finish()
     }
 
-    private func completeCall(_ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
+    private func completeCall(
+        _ requests: [FinishRequest],
+        _ keys: QueueKeys,
+        _ condition: String
+    ) throws -> ScriptCall {
         var call = ScriptCall.Builder(
             .complete,
             of: keys,
             keys: [keys.active, keys.lease, keys.processed, keys.completed],
-            argumentCount: 1 + 4 * requests.count,
+            argumentCount: 2 + 4 * requests.count,
             capacity: 256 * requests.count
         )
         call.append(keys.taskPrefix)
+        call.append(condition)
         for request in requests {
             let message = request.message(endedAt: clock.seconds)
             call.append(message.id)
@@ -133,7 +140,11 @@ extension RedisBroker {
         return call.finish()
     }
 
-    private func retryCall(_ requests: [FinishRequest], _ keys: QueueKeys, isRecovery: Bool) throws -> ScriptCall {
+    private func retryCall(
+        _ requests: [FinishRequest],
+        _ keys: QueueKeys,
+        _ condition: String
+    ) throws -> ScriptCall {
         var call = ScriptCall.Builder(
             .retry,
             of: keys,
@@ -142,7 +153,7 @@ extension RedisBroker {
             capacity: 256 * requests.count
         )
         call.append(keys.taskPrefix)
-        call.append(isRecovery ? String(LeasedTask.recoveryGrace.components.seconds) : "")
+        call.append(condition)
         for request in requests {
             guard case .retry(let delay, _, let countsAsFailure) = request.outcome else { continue }
             call.append(request.task.message.id)
@@ -153,9 +164,10 @@ extension RedisBroker {
         return call.finish()
     }
 
-    /// - Parameter tasks: id and new message; an empty one leaves the message that is there.
-    func archiveCall(_ tasks: [(id: String, message: [UInt8])], _ keys: QueueKeys, expiredFor: Duration?) -> ScriptCall
-    {
+    /// - Parameters:
+    ///   - tasks: id and new message; an empty one leaves the message that is there.
+    ///   - condition: as the script reads it.
+    func archiveCall(_ tasks: [(id: String, message: [UInt8])], _ keys: QueueKeys, condition: String) -> ScriptCall {
         var call = ScriptCall.Builder(
             .archive,
             of: keys,
@@ -164,7 +176,7 @@ extension RedisBroker {
             capacity: 256 * tasks.count
         )
         call.append(keys.taskPrefix)
-        call.append(expiredFor.map { String($0.components.seconds) } ?? "")
+        call.append(condition)
         call.append(ArchiveLimit.count)
         call.append(ArchiveLimit.age.components.seconds)
         for task in tasks {
@@ -174,18 +186,33 @@ extension RedisBroker {
         return call.finish()
     }
 
-    private func requeueCall(_ ids: [String], _ keys: QueueKeys) -> ScriptCall {
+    private func requeueCall(_ ids: [String], _ keys: QueueKeys, _ condition: String) -> ScriptCall {
         var call = ScriptCall.Builder(
             .requeue,
             of: keys,
             keys: [keys.active, keys.lease, keys.pending],
-            argumentCount: 1 + ids.count,
+            argumentCount: 2 + ids.count,
             capacity: 40 * ids.count
         )
         call.append(keys.taskPrefix)
+        call.append(condition)
         for id in ids { call.append(id) }
         return call.finish()
     }
+}
+
+extension [LeasedTask] {
+    /// A condition as scripts read it, for these tasks.
+    fileprivate func text(of condition: FinishRequest.Condition) -> String {
+        switch condition {
+        case .isActive: ""
+        case .isSameAttempt: marks
+        case .isLeaseExpired: "expired \(LeasedTask.recoveryGrace.components.seconds)"
+        }
+    }
+
+    /// Which attempts these are, as scripts read it.
+    var marks: String { map { String($0.leaseMark) }.joined(separator: ",") }
 }
 
 extension FinishRequest {

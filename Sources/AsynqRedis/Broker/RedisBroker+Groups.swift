@@ -245,8 +245,9 @@ extension RedisBroker {
         // A set's time is extended as a lease is.
         let calls = sets.map { set in
             let keys = keys(set.group.queue)
-            var call = ScriptCall.Builder(.extendLeases, keys: [keys.aggregationSets], argumentCount: 2)
+            var call = ScriptCall.Builder(.extendLeases, keys: [keys.aggregationSets], argumentCount: 3)
             call.append(AggregationSet.lifetime.components.seconds)
+            call.append("")
             call.append(Self.key(of: set, keys))
             return ScriptRunner.Request(call.finish(), .key(keys.base))
         }

@@ -2,20 +2,21 @@ public import Asynq
 internal import RedisClient
 
 extension RedisBroker {
-    public func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] {
+    public func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool] {
         var isLeased = [Bool](repeating: true, count: tasks.count)
         var calls: [(indices: ArraySlice<Int>, request: ScriptRunner.Request)] = []
-        for (queue, indices) in Dictionary(grouping: tasks.indices, by: { QueueName(tasks[$0].queue) }) {
+        for (queue, indices) in Dictionary(grouping: tasks.indices, by: { QueueName(tasks[$0].message.queue) }) {
             let keys = keys(queue.text)
             for chunk in indices.chunks(maxCount: Self.maxTasksPerScript) {
                 var call = ScriptCall.Builder(
                     .extendLeases,
                     keys: [keys.lease],
-                    argumentCount: 1 + chunk.count,
-                    capacity: 40 * chunk.count
+                    argumentCount: 2 + chunk.count,
+                    capacity: 48 * chunk.count
                 )
                 call.append(LeasedTask.leaseDuration.components.seconds)
-                for index in chunk { call.append(tasks[index].id) }
+                call.append(chunk.map { tasks[$0] }.marks)
+                for index in chunk { call.append(tasks[index].message.id) }
                 calls.append((chunk, .init(call.finish(), .key(keys.base))))
             }
         }
@@ -64,15 +65,16 @@ extension RedisBroker {
         return Int(try await reply(call.finish(), keys).int ?? 0)
     }
 
-    public func writeResult(_ result: [UInt8], of task: TaskReference) async throws {
-        let keys = keys(task.queue)
+    public func writeResult(_ result: [UInt8], of task: LeasedTask) async throws {
+        let keys = keys(task.message.queue)
         var call = ScriptCall.Builder(
             .writeResult,
-            keys: [keys.lease, keys.task(task.id)],
-            argumentCount: 2,
+            keys: [keys.lease, keys.task(task.message.id)],
+            argumentCount: 3,
             capacity: result.count
         )
-        call.append(task.id)
+        call.append(task.message.id)
+        call.append(task.leaseMark)
         call.append(result)
         guard try await reply(call.finish(), keys).int == 1 else {
             throw AsynqError.taskNotRunning(task)

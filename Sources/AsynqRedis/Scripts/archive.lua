@@ -6,7 +6,7 @@
 -- KEYS[4]  counter of failed tasks; the day's is beside it
 -- KEYS[5]  archived zset
 -- ARGV[1]  prefix of task keys
--- ARGV[2]  only those whose lease ended at least so many seconds ago; '' for any
+-- ARGV[2]  condition, as in shared_finish.lua
 -- ARGV[3]  how many tasks the archive holds at most
 -- ARGV[4]  for how many seconds it holds them
 -- ARGV[5…] for each task: id, message ('' leaves the one that is there, which cannot be read)
@@ -16,7 +16,7 @@ local ids, missing = {}, {}
 for i = 5, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
 end
-local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2] == '' and 0 or now - ARGV[2])
+local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2])
 for i, id in ipairs(ids) do
   if taken[id] then
     taken[id] = nil -- Named twice, it ends once.

@@ -8,17 +8,19 @@
 -- ARGV[2]  n
 -- ARGV[3]  length of a lease in seconds
 -- ARGV[4]  so many bytes of messages are enough
--- Reply    { end of the lease in Unix seconds, server time in Unix microseconds,
+-- Reply    { end of the leases, server time, both in Unix microseconds,
 --            { ids dropped because they have no message }, { id, message, pending_since, … } }
 
 local call, pcall = redis.call, redis.pcall
 local time = call('TIME')
--- A text, as each use of a number would format it again.
-local lease = string.format('%.0f', time[1] + ARGV[3])
-local now = time[1] .. string.format('%06d', time[2])
+-- Its fraction of a second tells this attempt from others of the same task. Texts, as each use of a number would format it
+-- again.
+local fraction = string.format('%06d', time[2])
+local seconds = string.format('%.0f', time[1] + ARGV[3])
+local lease, now = seconds .. '.' .. fraction, time[1] .. fraction
 local dropped, tasks = {}, {}
 if call('EXISTS', KEYS[2]) == 1 then
-  return { lease, now, dropped, tasks }
+  return { seconds .. fraction, now, dropped, tasks }
 end
 local prefix, enough = ARGV[1], tonumber(ARGV[4])
 local waiting = call('LRANGE', KEYS[1], -ARGV[2], -1)
@@ -69,4 +71,4 @@ if taken > 0 then
   call('LPUSH', KEYS[3], unpack(ids))
   call('ZADD', KEYS[4], unpack(leases))
 end
-return { lease, now, dropped, tasks }
+return { seconds .. fraction, now, dropped, tasks }

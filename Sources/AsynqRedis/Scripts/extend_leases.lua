@@ -2,17 +2,24 @@
 --
 -- KEYS[1]  lease zset
 -- ARGV[1]  length of a lease in seconds
--- ARGV[2…] ids
--- Reply    the positions (from 1) of tasks that have no lease
+-- ARGV[2]  the mark of each, with commas between them: only those whose lease has it; '' for any
+-- ARGV[3…] ids
+-- Reply    the positions (from 1) of tasks that have no such lease
 
-local lease = redis.call('TIME')[1] + ARGV[1]
+local call = redis.call
+local time = call('TIME')
+local now, fraction = time[1] + ARGV[1], tonumber(time[2])
 local ids, leases, missing = {}, {}, {}
-for i = 2, #ARGV do
+for i = 3, #ARGV do
   ids[#ids + 1] = ARGV[i]
 end
-for i, score in ipairs(redis.call('ZMSCORE', KEYS[1], unpack(ids))) do
-  if score then
-    leases[#leases + 1] = lease
+local marks = ARGV[2] ~= '' and string.gmatch(ARGV[2], '%d+')
+for i, score in ipairs(call('ZMSCORE', KEYS[1], unpack(ids))) do
+  -- The fraction of a second, in microseconds, tells one attempt from another, and stays.
+  local mark = score and math.floor(score % 1 * 1000000 + 0.5)
+  local expected = marks and tonumber(marks())
+  if score and (not expected or mark == expected) then
+    leases[#leases + 1] = string.format('%.0f.%06d', mark < fraction and now + 1 or now, mark)
     leases[#leases + 1] = ids[i]
   else
     missing[#missing + 1] = i
@@ -21,7 +28,7 @@ end
 if #leases > 0 then
   -- Removes nothing. A Redis that is full refuses what may take memory as the first write of a script, and a lease must not
   -- end because of that.
-  redis.call('ZREM', KEYS[1], '')
-  redis.call('ZADD', KEYS[1], 'XX', unpack(leases))
+  call('ZREM', KEYS[1], '')
+  call('ZADD', KEYS[1], 'XX', unpack(leases))
 end
 return missing

@@ -7,7 +7,7 @@
 -- KEYS[5]  retry zset
 -- KEYS[6]  due zset: exact times in milliseconds, of tasks due at a fraction of a second
 -- ARGV[1]  prefix of task keys
--- ARGV[2]  only those whose lease ended at least so many seconds ago; '' for any
+-- ARGV[2]  condition, as in shared_finish.lua
 -- ARGV[3…] for each task: id, message, delay in ms, '1' if it counts as a failure
 -- Reply    the positions (from 1) of tasks that are no longer this worker's; these were left alone
 
@@ -17,7 +17,7 @@ local ids, missing, failures = {}, {}, 0
 for i = 3, #ARGV, 4 do
   ids[#ids + 1] = ARGV[i]
 end
-local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2] == '' and 0 or now - ARGV[2])
+local taken = leave_active(KEYS[1], KEYS[2], ids, ARGV[2])
 for i, id in ipairs(ids) do
   if taken[id] then
     taken[id] = nil -- Named twice, it ends once.

@@ -55,41 +55,63 @@ local function sweep(active, taken, length, far, wanted, is_right)
   return count
 end
 
+-- Which attempt of its task a lease belongs to: its fraction of a second, in microseconds. An extension keeps it.
+local function mark(score)
+  return math.floor(score % 1 * 1000000 + 0.5)
+end
+
+-- Sets those ids to false whose tasks do not fulfil the condition (see `leave_active`).
+local function apply(condition, lease, ids)
+  local seconds = string.match(condition, '^expired (%d+)$')
+  local last, marks = seconds and call('TIME')[1] - seconds, string.gmatch(condition, '%d+')
+  for i, score in ipairs(call('ZMSCORE', lease, unpack(ids))) do
+    local expected = not seconds and tonumber(marks())
+    score = score and tonumber(score)
+    if not score or last and score > last or expected and mark(score) ~= expected then
+      ids[i] = false
+    end
+  end
+end
+
 -- Takes those out of active and lease that are in both; the others are left as they are, for they are somebody else's.
--- `expired_before`: only those whose lease ended no later, in Unix seconds; 0 for any.
--- Returns a table: id → true for those taken; and how many these are.
+-- `condition`: '' for any; 'expired N' for those whose lease ended at least N seconds ago; or a number for each id, with commas
+-- between them: the mark of the attempt that it must be.
+-- Returns a table: id → true for those taken; and how many these are. Of `ids`, those that do not fulfil the condition
+-- become false.
 --
 -- LREM walks the list up to the id, which in a long list is slow. Most ids are near an end: tasks that have run long at
 -- the right, those just taken at the left. Tasks that end together were mostly taken together, and lie together.
-local function leave_active(active, lease, ids, expired_before)
+local function leave_active(active, lease, ids, condition)
   local length, is_right, next = call('LLEN', active), true, 1
   local n, taken, wanted, done = #ids, {}, 0, 0
+  local is_checked = condition ~= ''
+  if is_checked then
+    apply(condition, lease, ids)
+  end
   for i = 1, n do
-    if taken[ids[i]] == nil then
+    if ids[i] and taken[ids[i]] == nil then
       taken[ids[i]] = false
       wanted = wanted + 1
     end
   end
-  local is_checked = false
-  -- Wants only those that have a lease, as is asked.
+  -- Wants only those that have a lease.
   local function check()
     is_checked = true
     local scores = call('ZMSCORE', lease, unpack(ids))
     for i = 1, n do
-      local id, score = ids[i], scores[i]
-      if taken[id] == false and not (score and (expired_before == 0 or tonumber(score) <= expired_before)) then
-        taken[id] = nil
+      if not scores[i] and taken[ids[i]] == false then
+        taken[ids[i]] = nil
         wanted = wanted - 1
       end
     end
   end
   -- Each script puts an id into both or takes it out of both. So while they are of one length, whoever is in active has a
   -- lease, and to ask would cost as much as what follows.
-  if expired_before ~= 0 or length ~= call('ZCARD', lease) then
+  if not is_checked and length ~= call('ZCARD', lease) then
     check()
   end
   -- Beside many tasks of others that run for long, one's own that do not are at the left, which a short look tells.
-  if length > reach and distance(active, ids[1], length, reach, false) then
+  if length > reach and ids[1] and distance(active, ids[1], length, reach, false) then
     is_right = false
   end
   -- In a short list single ids are found as fast.
@@ -136,8 +158,8 @@ local function leave_active(active, lease, ids, expired_before)
           done = done + 1
         else
           taken[id] = nil
-          if expired_before ~= 0 then
-            -- A lease without a task would be found again by each recovery.
+          if condition ~= '' then
+            -- It has a lease. One without a task would be found again by each recovery.
             call('ZREM', lease, id)
           elseif not is_checked then
             check()

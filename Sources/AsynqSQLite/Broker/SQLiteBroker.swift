@@ -127,7 +127,7 @@ public final class SQLiteBroker: Broker {
         return results
     }
 
-    public func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] {
+    public func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool] {
         var results: [Bool] = []
         for chunk in tasks.chunks() {
             results += try await writes.perform(weight: chunk.count) { store in
@@ -174,7 +174,7 @@ public final class SQLiteBroker: Broker {
         }
     }
 
-    public func writeResult(_ result: [UInt8], of task: TaskReference) async throws {
+    public func writeResult(_ result: [UInt8], of task: LeasedTask) async throws {
         let isWritten = try await writes.perform(weight: 1) { try $0.writeResult(result, of: task) }
         if !isWritten { throw AsynqError.taskNotRunning(task) }
     }

@@ -31,7 +31,7 @@ extension TaskStore {
                     message: message,
                     pendingSince: row[14] * 1000,
                     dequeuedAt: now * 1000,
-                    leaseEnd: leaseEnd / second
+                    leaseEnd: leaseEnd
                 )
             )
         }
@@ -58,26 +58,29 @@ extension TaskStore {
         var tasks: [LeasedTask] = []
         while let row = try rows.next() {
             tasks.append(
-                LeasedTask(message: try TaskMessage(row: row, queue: name), leaseEnd: (row[15] as Int64) / second)
+                LeasedTask(message: try TaskMessage(row: row, queue: name), leaseEnd: row[15])
             )
         }
         return tasks
     }
 
-    func extendLease(_ task: TaskReference) throws -> Bool {
-        guard let queue = try queue(task.queue) else { return false }
+    func extendLease(_ task: LeasedTask) throws -> Bool {
+        guard let queue = try queue(task.message.queue) else { return false }
+        // The first moment after a full lease whose fraction of a second is that of the attempt.
+        let least = now + LeasedTask.leaseDuration.microsecondsRoundedUp
+        let end = least + (task.leaseMark - least % second + second) % second
         try execute(
-            "UPDATE asynq_task SET position = ? WHERE queue = ? AND id = ? AND state = 3",
-            [now + LeasedTask.leaseDuration.microsecondsRoundedUp, queue.id, stored(task.id)]
+            "UPDATE asynq_task SET position = ? WHERE queue = ? AND id = ? AND state = 3 AND position % 1000000 = ?",
+            [end, queue.id, stored(task.message.id), task.leaseMark]
         )
         return db.changesCount > 0
     }
 
-    func writeResult(_ result: [UInt8], of task: TaskReference) throws -> Bool {
-        guard let queue = try queue(task.queue) else { return false }
+    func writeResult(_ result: [UInt8], of task: LeasedTask) throws -> Bool {
+        guard let queue = try queue(task.message.queue) else { return false }
         try execute(
-            "UPDATE asynq_task SET result = ? WHERE queue = ? AND id = ? AND state = 3",
-            [Data(result), queue.id, stored(task.id)]
+            "UPDATE asynq_task SET result = ? WHERE queue = ? AND id = ? AND state = 3 AND position % 1000000 = ?",
+            [Data(result), queue.id, stored(task.message.id), task.leaseMark]
         )
         return db.changesCount > 0
     }

@@ -55,52 +55,56 @@ extension TaskStore {
         let old = request.task.message
         let message = request.message(endedAt: now / second)
         let id = stored(message.id)
-        // A lease that must have ended is one with a position up to then.
-        let latest =
-            request.onlyIfLeaseExpired ? now - LeasedTask.recoveryGrace.microsecondsRoundedUp : Int64.max
+        // The position is the end of the lease, whose fraction of a second is the attempt's.
+        let (condition, value): (String, Int64) =
+            switch request.condition {
+            case .isActive: ("position <= ?", .max)
+            case .isSameAttempt: ("position % 1000000 = ?", request.task.leaseMark)
+            case .isLeaseExpired: ("position <= ?", now - LeasedTask.recoveryGrace.microsecondsRoundedUp)
+            }
         switch request.outcome {
         case .done where old.retention > 0:
             try execute(
                 """
                 UPDATE asynq_task SET state = 7, position = ?, completed_at = ?
-                WHERE queue = ? AND id = ? AND state = 3 AND position <= ?
+                WHERE queue = ? AND id = ? AND state = 3 AND \(condition)
                 """,
                 [
                     now.addingClamped(old.retention.multipliedClamped(by: second)), message.completedAt, queue.id, id,
-                    latest,
+                    value,
                 ]
             )
         case .done, .drop:
             try execute(
-                "DELETE FROM asynq_task WHERE queue = ? AND id = ? AND state = 3 AND position <= ?",
-                [queue.id, id, latest]
+                "DELETE FROM asynq_task WHERE queue = ? AND id = ? AND state = 3 AND \(condition)",
+                [queue.id, id, value]
             )
         case .retry(let delay, _, _):
             try execute(
                 """
                 UPDATE asynq_task SET state = 5, position = ?, retried = ?, error = ?, last_failed_at = ?
-                WHERE queue = ? AND id = ? AND state = 3 AND position <= ?
+                WHERE queue = ? AND id = ? AND state = 3 AND \(condition)
                 """,
                 [
                     now.addingClamped(max(.zero, delay).microsecondsRoundedUp), message.retried,
-                    stored(orNull: message.errorMessage), message.lastFailedAt, queue.id, id, latest,
+                    stored(orNull: message.errorMessage), message.lastFailedAt, queue.id, id, value,
                 ]
             )
         case .archive:
             try execute(
                 """
                 UPDATE asynq_task SET state = 6, position = ?, error = ?, last_failed_at = ?
-                WHERE queue = ? AND id = ? AND state = 3 AND position <= ?
+                WHERE queue = ? AND id = ? AND state = 3 AND \(condition)
                 """,
-                [now, stored(orNull: message.errorMessage), message.lastFailedAt, queue.id, id, latest]
+                [now, stored(orNull: message.errorMessage), message.lastFailedAt, queue.id, id, value]
             )
         case .requeue:
             try execute(
                 """
                 UPDATE asynq_task SET state = 2, position = ?, pending_since = ?
-                WHERE queue = ? AND id = ? AND state = 3 AND position <= ?
+                WHERE queue = ? AND id = ? AND state = 3 AND \(condition)
                 """,
-                [position, now, queue.id, id, latest]
+                [position, now, queue.id, id, value]
             )
         }
         guard db.changesCount > 0 else { return false }

@@ -41,7 +41,8 @@ public enum BrokerConformance {
 
     /// All rules.
     public static let rules: [Rule] =
-        enqueueRules + uniquenessRules + dequeueRules + finishRules + leaseRules + dueRules + retentionRules
+        enqueueRules + uniquenessRules + dequeueRules + finishRules + leaseRules + attemptRules + dueRules
+        + retentionRules
         + watchRules + inspectionRules + moveRules + queueRules + limitRules
         + concurrencyRules + semaphoreRules + occurrenceRules + schedulerRules + groupRules + aggregationRules
 }

@@ -92,7 +92,7 @@ struct BrokerModel {
     /// Returns whether the task was active.
     mutating func finish(_ request: FinishRequest, now: Double) -> Bool {
         guard let index = index(request.task.message.id), tasks[index].state == .active else { return false }
-        if request.onlyIfLeaseExpired, tasks[index].time + 30 > now { return false }
+        if request.condition == .isLeaseExpired, tasks[index].time + 30 > now { return false }
         var message = request.task.message
         switch request.outcome {
         case .done, .drop:

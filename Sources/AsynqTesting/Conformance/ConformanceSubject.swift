@@ -91,9 +91,12 @@ struct ConformanceSubject: Sendable {
         _ tasks: [LeasedTask],
         _ outcome: FinishRequest.Outcome,
         isRecovery: Bool = false,
+        isRepeated: Bool = false,
         line: UInt = #line
     ) async throws -> [Bool] {
-        let requests = tasks.map { FinishRequest(task: $0, outcome: outcome, onlyIfLeaseExpired: isRecovery) }
+        let condition: FinishRequest.Condition =
+            isRecovery ? .isLeaseExpired : isRepeated ? .isSameAttempt : .isActive
+        let requests = tasks.map { FinishRequest(task: $0, outcome: outcome, condition: condition) }
         let results = try await finish(requests, line: line)
         return results
     }

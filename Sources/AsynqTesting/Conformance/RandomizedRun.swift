@@ -14,6 +14,8 @@ struct RandomizedRun {
     var random: SplitMix64
     /// Tasks that workers hold, or believe to hold.
     private var held: [LeasedTask] = []
+    /// Attempts that they believe to hold while another has begun.
+    private var outdated: [LeasedTask] = []
     /// Tasks of the group that servers hold, or believe to hold.
     var sets: [AggregationSet] = []
     var nextID = 0
@@ -123,10 +125,10 @@ struct RandomizedRun {
         hold(tasks)
     }
 
-    /// Whoever had one of these before has lost it. That one ends an attempt of another, no broker can tell (which of the
-    /// two messages stays is its own affair), so it does not try.
+    /// Whoever had one of these before has lost it.
     private mutating func hold(_ tasks: [LeasedTask]) {
         let ids = Set(tasks.ids)
+        outdated = (outdated + held.filter { ids.contains($0.message.id) }).suffix(10)
         held.removeAll { ids.contains($0.message.id) }
         held += tasks
     }
@@ -136,12 +138,19 @@ struct RandomizedRun {
         guard !held.isEmpty else { return }
         var requests: [FinishRequest] = []
         for _ in 0..<Int.random(in: 1...4, using: &random) {
-            guard let task = held.randomElement(using: &random) else { break }
+            let isLate = Int.random(in: 0..<6, using: &random) == 0
+            guard let task = (isLate ? outdated : held).randomElement(using: &random) else { break }
             // What one batch does to one task in two ways has no order.
             if requests.contains(where: { $0.task.message.id == task.message.id }) { continue }
-            requests.append(FinishRequest(task: task, outcome: outcome()))
+            // That an attempt is not the last one is looked at where it matters only.
+            let isRepeated = isLate || Int.random(in: 0..<4, using: &random) == 0
+            requests.append(
+                FinishRequest(task: task, outcome: outcome(), condition: isRepeated ? .isSameAttempt : .isActive)
+            )
             // Some come back to a task that they have ended.
-            if Int.random(in: 0..<8, using: &random) > 0 { held.removeAll { $0.message.id == task.message.id } }
+            if !isLate, Int.random(in: 0..<8, using: &random) > 0 {
+                held.removeAll { $0.message.id == task.message.id }
+            }
         }
         try await finish(requests, now)
     }
@@ -162,12 +171,16 @@ struct RandomizedRun {
     }
 
     private mutating func finish(_ requests: [FinishRequest], _ now: Double) async throws {
-        history.append("finish " + requests.map { "\($0.task.message.id) \($0.outcome)" }.joined(separator: ", "))
+        let texts = requests.map { "\($0.task.message.id) \($0.outcome) \($0.condition)" }
+        history.append("finish " + texts.joined(separator: ", "))
         let results = await broker.finish(requests).map { result in
             if case .finished = result { true } else { false }
         }
-        try expectEqual(results, requests.map { model.finish($0, now: now) }, "results")
+        let expected = requests.map { isOutdated($0.task) ? false : model.finish($0, now: now) }
+        try expectEqual(results, expected, "results")
     }
+
+    private func isOutdated(_ task: LeasedTask) -> Bool { outdated.contains { $0 === task } }
 
     private mutating func forward() async throws {
         let now = try await now()
@@ -196,7 +209,7 @@ struct RandomizedRun {
             FinishRequest(
                 task: task,
                 outcome: .retry(delay: .seconds(20), error: "lost", countsAsFailure: true),
-                onlyIfLeaseExpired: true
+                condition: .isLeaseExpired
             )
         }
         try await finish(requests, try await self.now())
@@ -204,9 +217,10 @@ struct RandomizedRun {
 
     private mutating func extend() async throws {
         let now = try await now()
-        let tasks = held.shuffled(using: &random).prefix(3).map(\.reference)
-        history.append("extend \(tasks.map(\.id))")
-        try expectEqual(try await broker.extendLeases(tasks), tasks.map { model.extend($0.id, now: now) }, "extended")
+        let tasks = Array((held + outdated).shuffled(using: &random).prefix(3))
+        history.append("extend \(tasks.ids)")
+        let expected = tasks.map { isOutdated($0) ? false : model.extend($0.message.id, now: now) }
+        try expectEqual(try await broker.extendLeases(tasks), expected, "extended")
     }
 
     private mutating func deleteExpired() async throws {
@@ -217,16 +231,17 @@ struct RandomizedRun {
     }
 
     private mutating func writeResult() async throws {
-        guard let task = held.randomElement(using: &random) else { return }
+        guard let task = (held + outdated).randomElement(using: &random) else { return }
         history.append("write a result of \(task.message.id)")
         let result = [UInt8.random(in: 0...255, using: &random)]
         var isWritten = true
         do {
-            try await broker.writeResult(result, of: task.reference)
+            try await broker.writeResult(result, of: task)
         } catch let error as AsynqError where error.code == .taskNotFound {
             isWritten = false
         }
-        try expectEqual(isWritten, model.writeResult(result, of: task.message.id), "written")
+        let expected = isOutdated(task) ? false : model.writeResult(result, of: task.message.id)
+        try expectEqual(isWritten, expected, "written")
     }
 
     private mutating func pause() async throws {

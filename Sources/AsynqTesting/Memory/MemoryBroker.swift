@@ -95,10 +95,10 @@ public final class MemoryBroker: Broker, InspectionBroker {
         }
     }
 
-    public func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] {
+    public func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool] {
         try check()
         return change { state, now in
-            tasks.map { state.queues[$0.queue]?.extendLease($0.id, now: now) ?? false }
+            tasks.map { state.queues[$0.message.queue]?.extendLease($0, now: now) ?? false }
         }
     }
 
@@ -128,9 +128,9 @@ public final class MemoryBroker: Broker, InspectionBroker {
         return change { state, now in state.queues[queue]?.deleteExpiredCompleted(limit: limit, now: now) ?? 0 }
     }
 
-    public func writeResult(_ result: [UInt8], of task: TaskReference) async throws {
+    public func writeResult(_ result: [UInt8], of task: LeasedTask) async throws {
         try check()
-        let isWritten = change { state, _ in state.queues[task.queue]?.writeResult(result, of: task.id) ?? false }
+        let isWritten = change { state, _ in state.queues[task.message.queue]?.writeResult(result, of: task) ?? false }
         if !isWritten { throw AsynqError.taskNotRunning(task) }
     }
 

@@ -17,6 +17,8 @@ struct MemoryQueue {
         var pendingSince: Int64?
         /// When its lease ends, it is due, its retention ends, or it was archived or grouped: what the state needs.
         var time: Int64 = 0
+        /// Of the last attempt; see ``LeasedTask/leaseMark``.
+        var mark: Int64 = 0
         var result: [UInt8]?
     }
 
@@ -59,6 +61,8 @@ struct MemoryQueue {
     var total = Counters()
     /// By day since 1970.
     var byDay: [Int64: Counters] = [:]
+    /// Of the next attempt: counted, because the clock of a test may stand still.
+    private var nextMark: Int64 = 1
 
     init(name: String) {
         self.name = name
@@ -93,26 +97,32 @@ struct MemoryQueue {
         guard !isPaused else { return [] }
         var leased: [LeasedTask] = []
         let end = now.addingClamped(LeasedTask.leaseDuration.nanosecondsClamped)
+        let mark = nextMark
         while leased.count < limit, let id = pending.popFirst(), var task = tasks[id] {
             leased.append(
                 LeasedTask(
                     message: task.message,
                     pendingSince: task.pendingSince,
                     dequeuedAt: now,
-                    leaseEnd: end / second
+                    leaseEnd: Self.leaseEnd(end, mark)
                 )
             )
-            (task.state, task.pendingSince, task.time) = (.active, nil, end)
+            (task.state, task.pendingSince, task.time, task.mark) = (.active, nil, end, mark)
             tasks[id] = task
             active.insert(id)
         }
+        if !leased.isEmpty { nextMark = nextMark % 999_999 + 1 }
         return leased
     }
 
     mutating func finish(_ request: FinishRequest, now: Int64) -> FinishResult {
         let id = request.task.message.id
         guard let task = tasks[id], task.state == .active else { return .notFound }
-        if request.onlyIfLeaseExpired, !isAbandoned(task, now) { return .notFound }
+        switch request.condition {
+        case .isActive: break
+        case .isSameAttempt: if task.mark != request.task.leaseMark { return .notFound }
+        case .isLeaseExpired: if !isAbandoned(task, now) { return .notFound }
+        }
         active.remove(id)
         tasks[id]?.message = request.message(endedAt: now / second)
         tasks[id]?.message.uniqueKey = task.message.uniqueKey
@@ -147,8 +157,9 @@ struct MemoryQueue {
         return .finished
     }
 
-    mutating func extendLease(_ id: String, now: Int64) -> Bool {
-        guard tasks[id]?.state == .active else { return false }
+    mutating func extendLease(_ task: LeasedTask, now: Int64) -> Bool {
+        let id = task.message.id
+        guard isRunning(task) else { return false }
         tasks[id]?.time = now.addingClamped(LeasedTask.leaseDuration.nanosecondsClamped)
         return true
     }
@@ -166,7 +177,7 @@ struct MemoryQueue {
 
     func expiredLeases(limit: Int, now: Int64) -> [LeasedTask] {
         active.lazy.compactMap { tasks[$0] }.filter { isAbandoned($0, now) }.prefix(max(0, limit))
-            .map { LeasedTask(message: $0.message, leaseEnd: $0.time / second) }
+            .map { LeasedTask(message: $0.message, leaseEnd: Self.leaseEnd($0.time, $0.mark)) }
     }
 
     mutating func deleteExpiredCompleted(limit: Int, now: Int64) -> Int {
@@ -180,9 +191,9 @@ struct MemoryQueue {
         return deleted
     }
 
-    mutating func writeResult(_ result: [UInt8], of id: String) -> Bool {
-        guard tasks[id]?.state == .active else { return false }
-        tasks[id]?.result = result
+    mutating func writeResult(_ result: [UInt8], of task: LeasedTask) -> Bool {
+        guard isRunning(task) else { return false }
+        tasks[task.message.id]?.result = result
         return true
     }
 
@@ -210,6 +221,17 @@ struct MemoryQueue {
         groups[group, default: TimedIDs()].insert(id, now)
         return .aggregating
     }
+
+    /// Whether this attempt is the one that is active.
+    private func isRunning(_ task: LeasedTask) -> Bool {
+        guard let own = tasks[task.message.id] else { return false }
+        return own.state == .active && own.mark == task.leaseMark
+    }
+
+    /// In Unix microseconds.
+    ///
+    /// - Parameter time: in Unix nanoseconds.
+    private static func leaseEnd(_ time: Int64, _ mark: Int64) -> Int64 { time / second * 1_000_000 + mark }
 
     private func isAbandoned(_ task: Task, _ now: Int64) -> Bool {
         task.time.addingClamped(LeasedTask.recoveryGrace.nanosecondsClamped) <= now

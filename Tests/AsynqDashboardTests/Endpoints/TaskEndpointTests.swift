@@ -123,7 +123,7 @@ import Testing
         try await broker.enqueue("a", payload: String(repeating: "é", count: 50), .retention(.hours(1)))
         try await AsynqClient(broker).enqueue(AsynqTask("t", payload: [0, 255, 65], .taskID("b")))
         let task = try await broker.take()[0]
-        try await broker.writeResult(Array("a long result".utf8), of: TaskReference(queue: "default", id: "a"))
+        try await broker.writeResult(Array("a long result".utf8), of: task)
         try await withDashboard(broker) {
             $0.maxPayloadLength = 10
             $0.maxResultLength = 6

@@ -78,7 +78,7 @@ extension Broker {
         try await end(.retry(delay: .hours(1), error: "it failed", countsAsFailure: true))
         try await enqueue("completed", payload: "p", keep)
         let task = try await take()[0]
-        try await writeResult(Array("fine".utf8), of: TaskReference(queue: "default", id: "completed"))
+        try await writeResult(Array("fine".utf8), of: task)
         _ = await finish([FinishRequest(task: task, outcome: .done)])
         try await enqueue("active", payload: "p")
         try await take()

@@ -79,7 +79,7 @@ struct WatchedBroker: Broker {
     }
     func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] { try await base.dequeue(requests) }
     func finish(_ requests: [FinishRequest]) async -> [FinishResult] { await base.finish(requests) }
-    func extendLeases(_ tasks: [TaskReference]) async throws -> [Bool] { try await base.extendLeases(tasks) }
+    func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool] { try await base.extendLeases(tasks) }
     func forward(queues: [String], limit: Int) async throws -> ForwardResult {
         try await base.forward(queues: queues, limit: limit)
     }
@@ -89,7 +89,7 @@ struct WatchedBroker: Broker {
     func deleteExpiredCompleted(queue: String, limit: Int) async throws -> Int {
         try await base.deleteExpiredCompleted(queue: queue, limit: limit)
     }
-    func writeResult(_ result: [UInt8], of task: TaskReference) async throws {
+    func writeResult(_ result: [UInt8], of task: LeasedTask) async throws {
         try await base.writeResult(result, of: task)
     }
     func cancel(taskID: String) async throws { try await base.cancel(taskID: taskID) }

@@ -73,7 +73,7 @@ final class RedisFixture: BrokerFixture {
             local unit = string.sub(key, -4) == ':due' and 1000 or 1
             local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
             for i = 1, #entries, 2 do
-              redis.call('ZADD', key, string.format('%.0f', entries[i + 1] - seconds * unit), entries[i])
+              redis.call('ZINCRBY', key, -seconds * unit, entries[i])
             end
           elseif string.find(key, ':unique:', 1, true) or string.find(key, 'asynq:scheduler', 1, true) then
             local left = redis.call('PTTL', key) - seconds * 1000

@@ -20,7 +20,7 @@ extension RedisBroker {
     /// Ends attempts alike. Returns what became of each: `finished`, `notFound` or `failed`.
     func end(_ tasks: [LeasedTask], _ outcome: FinishRequest.Outcome, isRecovery: Bool = false) async -> [String] {
         await finish(
-            tasks.map { FinishRequest(task: $0, outcome: outcome, onlyIfLeaseExpired: isRecovery) }
+            tasks.map { FinishRequest(task: $0, outcome: outcome, condition: isRecovery ? .isLeaseExpired : .isActive) }
         ).map { result in
             switch result {
             case .finished: "finished"

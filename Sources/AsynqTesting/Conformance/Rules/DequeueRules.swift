@@ -53,7 +53,7 @@ extension BrokerConformance {
             guard let since = task.pendingSince else { throw BrokenRule("pendingSince is missing", #line) }
             let waited = try await subject.fixture.now().timeIntervalSince1970 - Double(since) / 1e9
             try expect(waited > -1 && waited < 60, "waited for \(waited) s")
-            let end = task.leaseEnd - before
+            let end = task.leaseEnd / 1_000_000 - before
             try expect((29...110).contains(end), "the lease ends \(end) s after the enqueue")
         },
         Rule("what one broker enqueues another gives") { subject in

@@ -23,7 +23,7 @@ extension BrokerConformance {
             var kept = message("a")
             kept.retention = 60
             let task = try await subject.start(kept)
-            try await subject.broker.writeResult([1, 2], of: task.reference)
+            try await subject.broker.writeResult([1, 2], of: task)
             try expectEqual(try await subject.end([task], .done), [true], "finished")
             let contents = try await subject.contents()
             try expectEqual(contents.tasks["a"]?.state, .completed, "state")
@@ -147,14 +147,14 @@ extension BrokerConformance {
         },
         Rule("a result can be written while the task runs, and not otherwise") { subject in
             let task = try await subject.start(message("a"))
-            try await subject.broker.writeResult([1], of: task.reference)
-            try await subject.broker.writeResult([0, 255], of: task.reference)
+            try await subject.broker.writeResult([1], of: task)
+            try await subject.broker.writeResult([0, 255], of: task)
             try expectEqual(try await subject.contents().tasks["a"]?.result, [0, 255], "result")
             try await subject.end([task], .retry(after: 60))
-            for reference in [task.reference, TaskReference(queue: "default", id: "none")] {
+            for other in [task, LeasedTask(message: message("none"), leaseEnd: 0)] {
                 do {
-                    try await subject.broker.writeResult([2], of: reference)
-                    throw BrokenRule("a result was written for \(reference.id), which does not run", #line)
+                    try await subject.broker.writeResult([2], of: other)
+                    throw BrokenRule("a result was written for \(other.message.id), which does not run", #line)
                 } catch let error as AsynqError {
                     try expectEqual(error.code, .taskNotFound, "error")
                 }

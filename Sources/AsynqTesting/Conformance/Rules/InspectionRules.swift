@@ -250,7 +250,7 @@ extension BrokerConformance {
         },
         Rule("an active task whose lease has ended is orphaned") { subject in
             let task = try await subject.start(message("a"))
-            try await subject.broker.writeResult([7], of: task.reference)
+            try await subject.broker.writeResult([7], of: task)
             try await subject.advance(32)
             for info in try await [
                 subject.inspector.task("a", queue: "default"),

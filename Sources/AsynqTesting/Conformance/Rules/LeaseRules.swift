@@ -37,7 +37,7 @@ extension BrokerConformance {
             let task = try await subject.start(message("a"))
             try await subject.advance(62)
             let expired = try await subject.expired()
-            try expectEqual(try await subject.broker.extendLeases([task.reference]), [true], "extended")
+            try expectEqual(try await subject.broker.extendLeases([task]), [true], "extended")
             try expectEqual(try await subject.end(expired, lost, isRecovery: true), [false], "recovery")
             try expectEqual(try await subject.expired().ids, [], "expired")
             try expectEqual(try await subject.end([task], .done), [true], "done")
@@ -51,7 +51,7 @@ extension BrokerConformance {
             let task = try await subject.start(message("a"))
             for _ in 0..<4 {
                 try await subject.advance(25)
-                try expectEqual(try await subject.broker.extendLeases([task.reference]), [true], "extended")
+                try expectEqual(try await subject.broker.extendLeases([task]), [true], "extended")
             }
             try await subject.advance(57)
             try expectEqual(try await subject.expired().ids, [], "57 s after the last")
@@ -63,9 +63,9 @@ extension BrokerConformance {
             let tasks = try await subject.take(3)
             try await subject.end([tasks[0]], .done)
             try await subject.end([tasks[2]], .retry(after: 60))
-            let references = tasks.map(\.reference) + [TaskReference(queue: "none", id: "x")]
+            let all = tasks + [LeasedTask(message: message("x", queue: "none"), leaseEnd: 0)]
             try expectEqual(
-                try await subject.broker.extendLeases(references),
+                try await subject.broker.extendLeases(all),
                 [false, true, false, false],
                 "extended"
             )
