@@ -93,6 +93,21 @@ struct FullRedisTests {
         }
     }
 
+    @Test func `outcomes of tasks that lie far from each other are stored too`() async throws {
+        try await withBroker { broker, redis in
+            try await broker.put((0..<200).map { "t\($0)" })
+            let tasks = try await broker.take(200)
+            try await redis("CONFIG", "SET", "maxmemory", "1")
+            // As of several servers; one of them has every tenth.
+            let own = stride(from: 5, to: 200, by: 10).map { tasks[$0] }
+            #expect(Set(await broker.end(own, .done)) == ["finished"])
+            let left = tasks.filter { task in !own.contains { $0 === task } }
+            let active = try await redis.strings("LRANGE", "asynq:{default}:active", 0, -1)
+            #expect(active == left.reversed().map(\.message.id))
+            #expect(try await redis("ZCARD", "asynq:{default}:lease").int == Int64(left.count))
+        }
+    }
+
     @Test func `a running task without a lease is leased to nobody, and recovered`() async throws {
         try await withBroker { broker, redis in
             try await broker.put(["a", "b"])

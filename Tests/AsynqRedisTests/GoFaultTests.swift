@@ -199,7 +199,7 @@ struct GoFaultTests {
             let before = try await redis.now()
             let task = try await broker.take(1)[0]
             let after = try await redis.now()
-            #expect((before + 30...after + 30).contains(task.leaseEnd / 1_000_000))
+            #expect((before + 30...after + 31).contains(task.leaseEnd / 1_000_000))
             let stored = try await redis("ZSCORE", keys.lease, "a")
             #expect(stored == .double(Double(task.leaseEnd) / 1_000_000))
         }

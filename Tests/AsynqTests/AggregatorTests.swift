@@ -1,5 +1,6 @@
 import Asynq
 import Logging
+import TestSupport
 import Testing
 
 /// Aggregators, and the settings of groups.
@@ -87,5 +88,27 @@ struct AggregatorTests {
             let error = await #expect(throws: AsynqError.self) { try await server.run() }
             #expect(error?.code == .invalidArgument && error?.message.contains(text) == true, "\(text)")
         }
+    }
+
+    @Test func `where queues lie apart, one that does not answer holds up the groups of no other`() async throws {
+        let listed = Recorder<String>()
+        let (answer, gate) = AsyncStream<Void>.makeStream()
+        var broker = NoBroker()
+        broker.servesQueuesApart = true
+        broker.groups = { queues in
+            if queues.contains("away") { for await _ in answer {} }
+            for queue in queues { listed.add(queue) }
+            return []
+        }
+        var settings = AsynqServer.Configuration(queues: ["one": 1, "away": 1, "other": 1])
+        settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        settings.groupAggregator = ClosureAggregator { _, _ in AsynqTask("t") }
+        let server = AsynqServer(broker, handler: ClosureHandler { _, _ in }, configuration: settings)
+        let running = Task { try await server.run() }
+        await listed.wait(for: 2)
+        #expect(Set(listed.elements) == ["one", "other"])
+        gate.finish()
+        server.shutdown()
+        try await running.value
     }
 }

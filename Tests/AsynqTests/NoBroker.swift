@@ -6,6 +6,7 @@ struct NoBroker: Broker {
 
     var servesQueuesApart = false
     var extend: @Sendable ([LeasedTask]) async throws -> [Bool] = { _ in [] }
+    var groups: @Sendable ([String]) async throws -> [GroupReference] = { _ in [] }
     var end: @Sendable ([FinishRequest]) async -> [FinishResult] = { _ in [] }
 
     var name: String { "none" }
@@ -47,7 +48,7 @@ struct NoBroker: Broker {
     }
     func acquirePermit(_ request: PermitRequest) async throws -> PermitLease? { nil }
     func releasePermit(_ lease: PermitLease) async throws -> Bool { false }
-    func waitingGroups(in queues: [String]) async throws -> [GroupReference] { [] }
+    func waitingGroups(in queues: [String]) async throws -> [GroupReference] { try await groups(queues) }
     func stageGroups(
         _ groups: [GroupReference],
         policy: GroupPolicy,

@@ -51,18 +51,26 @@ struct WorkerTableTests {
         #expect(table.demand == 9)
     }
 
-    @Test func `what was in stock when its lease ended is not begun`() {
+    @Test func `what was in stock when its lease ended is not begun, but handed back if nobody else has it`() {
         var table = WorkerTable(concurrency: 1)
         let tickets = table.admit(tasks(3), dequeuedAt: 0, now: 0)
         // The heartbeat has reached only the last one.
         table.extended([table.held()[2].slot], at: 20 * second)
         let step = table.finished(tickets[0], .done, isDecided: false, now: 29 * second)
         #expect(next(step) == "2" && table.stockCount == 0)
-        #expect(Set(table.held().map(\.task.message.id)) == ["0", "2"])
+        let taken = table.takeFinished(now: 28 * second).toStore
+        #expect(ids(taken) == ["0", "1"] && taken.map(\.delivery) == [.prompt, .late])
+        #expect(taken[1].outcome == .requeue)
         // Nor is what was on its way here.
         var late = WorkerTable(concurrency: 1)
         #expect(late.admit(tasks(2), dequeuedAt: 0, now: 29 * second).isEmpty)
-        #expect(late.held().isEmpty && late.running == 0)
+        #expect(late.running == 0 && late.unstored == 2)
+        let back = late.takeFinished(now: 58 * second).toStore
+        #expect(ids(back) == ["1", "0"] && back.allSatisfy { $0.delivery == .late && $0.outcome == .requeue })
+        // For as long as no recovery takes them.
+        late.putBack(back)
+        #expect(ids(late.takeFinished(now: 59 * second).expired) == ["1", "0"])
+        #expect(late.held().isEmpty)
     }
 
     @Test func `a worker goes on with the stock, and its outcomes are stored once`() {
@@ -138,7 +146,7 @@ struct WorkerTableTests {
         let tickets = table.admit(tasks(3), dequeuedAt: 0, now: 0)
         _ = table.cancelAll(now: 1)
         let slots = table.held().map(\.slot)
-        _ = table.leasesLost(slots, now: 2)
+        _ = table.leasesLost(slots, isCertain: true, now: 2)
         #expect(tickets.map { table.cause(of: $0.slot) } == [.leaseLost, .leaseLost])
         // The one in stock is gone at once.
         #expect(table.stockCount == 0 && table.held().count == 2)
@@ -146,10 +154,29 @@ struct WorkerTableTests {
         #expect(table.takeFinished(now: 3).toStore.isEmpty && table.held().isEmpty)
     }
 
+    @Test func `stock whose lease is over by this side's clock alone is handed back if nobody else has it`() {
+        // At a heartbeat that fails, when the stock has not moved for a while, and at the end.
+        let ways: [(inout WorkerTable) -> Void] = [
+            { _ = $0.leasesLost($0.held().map(\.slot), isCertain: false, now: 29 * second) },
+            { $0.handBackStock(now: 29 * second) }, { $0.stopAccepting(now: 29 * second) },
+        ]
+        for handBack in ways {
+            var table = WorkerTable(concurrency: 1)
+            _ = table.admit(tasks(3), dequeuedAt: 0, now: 0)
+            handBack(&table)
+            let taken = table.takeFinished(now: 30 * second)
+            #expect(Set(ids(taken.toStore)) == ["1", "2"] && taken.expired.isEmpty)
+            #expect(taken.toStore.allSatisfy { $0.delivery == .late && $0.outcome == .requeue })
+        }
+    }
+
     @Test func `extended leases last from then on`() {
         var table = WorkerTable(concurrency: 1)
         let ticket = table.admit(tasks(1), dequeuedAt: 0, now: 0)[0]
         table.extended([ticket.slot], at: 20 * second)
+        #expect(table.held()[0].leaseEnd == 49 * second)
+        // The answer to an earlier one may come later.
+        table.extended([ticket.slot], at: 10 * second)
         #expect(table.held()[0].leaseEnd == 49 * second)
     }
 
@@ -164,7 +191,7 @@ struct WorkerTableTests {
     @Test func `at the end the stock is handed back in order, and nothing more is taken`() {
         var table = WorkerTable(concurrency: 1)
         let ticket = table.admit(tasks(4), dequeuedAt: 0, now: 0)[0]
-        table.stopAccepting()
+        table.stopAccepting(now: 0)
         // Each goes to the end that is served next: the oldest must be the last.
         let back = table.takeFinished(now: 1).toStore
         #expect(ids(back) == ["3", "2", "1"] && back.allSatisfy { $0.outcome == .requeue })

@@ -41,6 +41,8 @@ struct ChaosReport {
     var slowestProbe: Int64 = 0
     /// From each server that became a master in place of another one to the first task that began, in nanoseconds.
     var takeoverPauses: [Int64] = []
+    /// The longest of these, in words, with what went wrong meanwhile.
+    var longPauses: [String] = []
     var violations: [Violation] = []
 
     func text(_ faults: [FaultRecord], isDurable: Bool) -> String {
@@ -79,6 +81,7 @@ struct ChaosReport {
                 )
             )
         }
+        rows += longPauses.map { ("", $0) }
         rows.append(("when well", "a task waits \(slowestProbe / 1_000_000) ms at most"))
         return rows.map { $0.0.padding(12) + $0.1 }.joined(separator: "\n")
     }

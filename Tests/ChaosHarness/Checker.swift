@@ -3,6 +3,8 @@ struct Checker {
     private static let millisecond: Int64 = 1_000_000
     /// So soon must a task run when all is well.
     private static let promptness: Int64 = 5000 * millisecond
+    /// After a fail-over this is worth a look.
+    private static let longPause: Int64 = 2000 * millisecond
 
     private let evidence: Evidence
     private let causes: Causes
@@ -231,7 +233,18 @@ struct Checker {
             let first = runs.first { run in
                 run.start >= takeover.time && tasks[run.id].map { takeover.queues.contains($0.queue) } == true
             }
-            if let first { report.takeoverPauses.append(first.start - takeover.time) }
+            guard let first else { continue }
+            let pause = first.start - takeover.time
+            report.takeoverPauses.append(pause)
+            guard pause > Self.longPause else { continue }
+            let faults = evidence.faults.filter { $0.from <= first.start && $0.to >= takeover.time }
+            let names = faults.map { "\($0.kind) \($0.target) (\(($0.from - takeover.time) / Self.millisecond) ms)" }
+            report.longPauses.append(
+                """
+                \(pause / Self.millisecond) ms after port \(takeover.port) at \(takeover.time), beside \
+                \(names.isEmpty ? "no fault" : names.joined(separator: ", "))
+                """
+            )
         }
     }
 

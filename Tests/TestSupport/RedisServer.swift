@@ -82,13 +82,18 @@ package final class RedisServer: Sendable {
             throw StartFailure(description: "redis-server is not installed: run `make setup`")
         }
         let log = folder.appendingPathComponent("redis.log")
-        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+        if !FileManager.default.fileExists(atPath: log.path) {
+            _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+        }
         let output = try FileHandle(forWritingTo: log)
+        // After what was written before it was started again.
+        let start = try output.seekToEnd()
         let process = try ChildProcess(path, try words(), output: output, errors: output)
         self.process.withLock { $0 = process }
         // It says so in its log when it takes connections, at the earliest.
         try await eventually("redis-server on port \(port) takes connections") {
-            let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+            let text =
+                (try? Data(contentsOf: log)).map { String(decoding: $0.dropFirst(Int(start)), as: UTF8.self) } ?? ""
             guard process.isRunning else {
                 throw StartFailure(description: "redis-server ended at its start: \(text.suffix(500))")
             }

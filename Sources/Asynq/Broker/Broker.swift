@@ -35,8 +35,8 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     /// Stores tasks: pending, scheduled or in a group. Results are in the order of the requests.
     func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>]
 
-    /// Takes up to `limit` tasks from each of the queues, oldest first, and leases them to the caller. A paused queue
-    /// gives none. What cannot be decoded is moved aside and logged, and never given out.
+    /// Takes up to `limit` tasks from each of the queues, oldest first, and leases them to the caller for
+    /// ``LeasedTask/leaseDuration``, and up to a second more. A paused queue gives none. What cannot be decoded is moved aside and logged, and never given out.
     ///
     /// May give fewer than there are, where they are many or large. Does not end early when the caller is cancelled: the
     /// tasks in an answer that nobody reads would wait for the end of their leases.
@@ -54,7 +54,8 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     /// Moves scheduled tasks and retries that are due to their queues or groups: up to `limit` in each queue.
     func forward(queues: [String], limit: Int) async throws -> ForwardResult
 
-    /// Tasks whose lease ended at least 30 s ago: up to `limit` in each queue.
+    /// Tasks whose lease ended at least 30 s ago: up to `limit` in each queue. To be ended with
+    /// ``FinishRequest/Condition/isLeaseExpired`` only: their ``LeasedTask/leaseEnd`` may be 0.
     func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask]
 
     /// Deletes completed tasks whose retention is over: up to `limit`.

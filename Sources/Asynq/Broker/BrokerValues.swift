@@ -68,9 +68,22 @@ public final class LeasedTask: Sendable {
     /// The broker's time at which the lease ends if it is not extended, in Unix microseconds.
     public let leaseEnd: Int64
 
-    /// Tells this attempt from others of the same task: the fraction of its lease's end, in microseconds, 0 to 999 999. An
-    /// extension keeps it, and each attempt has another (but for one in a million).
+    /// Tells this attempt from others of the same task: the fraction of its lease's end, in microseconds. Brokers draw it from
+    /// ``leaseMarks`` for each dequeue, so that two attempts have the same once in a million; an extension keeps it.
     public var leaseMark: Int64 { leaseEnd % 1_000_000 }
+
+    /// Not 0, which is what a Go server's leases have.
+    public static let leaseMarks: ClosedRange<Int64> = 1...999_999
+
+    /// The first moment at which a full lease that begins now may end, in Unix microseconds.
+    ///
+    /// - Parameters:
+    ///   - mark: of the attempt.
+    ///   - now: in Unix microseconds.
+    public static func leaseEnd(mark: Int64, now: Int64) -> Int64 {
+        let least = now + leaseDuration.components.seconds * 1_000_000
+        return least + (mark - least % 1_000_000 + 1_000_000) % 1_000_000
+    }
 
     public init(message: TaskMessage, pendingSince: Int64? = nil, dequeuedAt: Int64? = nil, leaseEnd: Int64) {
         self.message = message

@@ -14,7 +14,7 @@ final class AggregateLoop: Sendable {
         var failures: [GroupReference: Int] = [:]
     }
 
-    /// So many groups are aggregated at once, at most.
+    /// So many groups of these queues are aggregated at once, at most.
     private static let maxRunning = 16
     /// Groups in one step.
     private static let batch = 1000

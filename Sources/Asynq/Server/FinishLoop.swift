@@ -98,7 +98,7 @@ struct FinishLoop: Sendable {
             FinishRequest(
                 task: item.task,
                 outcome: item.outcome,
-                condition: item.isRepeated ? .isSameAttempt : .isActive
+                condition: item.delivery == .prompt ? .isActive : .isSameAttempt
             )
         }
         metrics?.finished(requests.count)
@@ -112,7 +112,7 @@ struct FinishLoop: Sendable {
             case .finished:
                 stored.append(item)
                 metrics?.stored(item.outcome, of: item.task.message)
-            case .notFound where item.isRepeated:
+            case .notFound where item.delivery == .repeated:
                 // Most likely it was stored the first time. Whether it was, nobody can tell any more.
                 stored.append(item)
                 logger.info("outcome was stored before, or the task is another server's", metadata: metadata(item.task))
@@ -183,10 +183,18 @@ private final class Lanes: Sendable {
     /// Returns whether somebody is to begin with the queue.
     func add(_ items: [WorkerTable.Finished], _ queue: String) -> Bool {
         lanes.withLock { lanes in
-            lanes[queue, default: Lane()].waiting += items
-            guard lanes[queue]?.isBusy == false else { return false }
-            lanes[queue]?.isBusy = true
-            return true
+            guard lanes[queue]?.isBusy == true else {
+                lanes[queue, default: Lane()].waiting += items
+                lanes[queue]?.isBusy = true
+                return true
+            }
+            // They wait for as long as the call before them takes, and maybe for a pause after it.
+            lanes[queue]?.waiting += items.map { item in
+                var item = item
+                if item.delivery == .prompt { item.delivery = .late }
+                return item
+            }
+            return false
         }
     }
 

@@ -76,7 +76,7 @@ struct HeartbeatLoop: Sendable {
         let start = clock.now()
         let isLeased = try await broker.extendLeases(held.map(\.task))
         pool.extended(zip(held, isLeased).filter(\.1).map(\.0.slot), at: start)
-        lost(zip(held, isLeased).filter { !$1 }.map(\.0))
+        lost(zip(held, isLeased).filter { !$1 }.map(\.0), isCertain: true)
     }
 
     /// As far as this server's clock can tell.
@@ -85,14 +85,17 @@ struct HeartbeatLoop: Sendable {
     private func dropExpired(of queue: String?) {
         let now = clock.now()
         let held = pool.read { $0.held() }
-        lost(held.filter { $0.leaseEnd <= now && (queue == nil || $0.task.message.queue == queue) })
+        lost(
+            held.filter { $0.leaseEnd <= now && (queue == nil || $0.task.message.queue == queue) },
+            isCertain: false
+        )
     }
 
-    private func lost(_ all: [WorkerTable.Held]) {
+    private func lost(_ all: [WorkerTable.Held], isCertain: Bool) {
         // Some know it and have not returned yet.
         let held = all.filter { item in pool.read { $0.cause(of: item.slot) } != .leaseLost }
         guard !held.isEmpty else { return }
-        pool.leasesLost(held.map(\.slot))
+        pool.leasesLost(held.map(\.slot), isCertain: isCertain)
         // Those that have finished in the meantime are no loss.
         let still = held.filter { item in pool.read { $0.cause(of: item.slot) } == .leaseLost }
         for item in still {

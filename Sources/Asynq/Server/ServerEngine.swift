@@ -41,7 +41,8 @@ final class ServerEngine: Sendable {
     private let parts: [[String]]
     /// In the order of the parts.
     private let forwards: [ForwardLoop]
-    private let aggregate: AggregateLoop?
+    /// Of each part; empty if the server aggregates no groups.
+    private let aggregates: [AggregateLoop]
     private let partOfQueue: [String: Int]
     private let state = Mutex(State())
     private let phaseChanged = Wakeup()
@@ -83,7 +84,7 @@ final class ServerEngine: Sendable {
                 logger: logger
             )
         }
-        aggregate = Self.aggregateLoop(broker, planner.names, configuration, clock)
+        aggregates = parts.compactMap { Self.aggregateLoop(broker, $0, configuration, clock) }
         identity = ServerIdentity(
             host: ProcessInfo.processInfo.hostName,
             pid: ProcessInfo.processInfo.processIdentifier,
@@ -188,7 +189,7 @@ final class ServerEngine: Sendable {
             group.addTask { await fetch.poll(every: interval, watch: watch) }
             group.addTask { await fetch.returnStalledStock() }
             for forward in forwards { group.addTask { await forward.run(watch: watch) } }
-            if let aggregate { group.addTask { await aggregate.run(watch: watch) } }
+            for aggregate in aggregates { group.addTask { await aggregate.run(watch: watch) } }
             for loop in parts.flatMap(periodicLoops) + [healthCheckLoop].compactMap(\.self) {
                 group.addTask { await loop.run() }
             }
@@ -283,14 +284,19 @@ final class ServerEngine: Sendable {
         switch signal {
         case .pending(let queue): fetch.reopen(queue)
         case .due(let queue): if let part = partOfQueue[queue] { forwards[part].dueChanged(queue) }
-        case .groups(let queue): aggregate?.groupsChanged(queue)
-        case .grown(let group): aggregate?.grew(group)
+        case .groups(let queue): aggregate(queue)?.groupsChanged(queue)
+        case .grown(let group): aggregate(group.queue)?.grew(group)
         case .cancel(let taskID): pool.cancel(taskID: taskID)
         case .live, .lost:
             fetch.reopenAll()
             for forward in forwards { forward.dueChangedAnywhere() }
-            aggregate?.changedAnywhere()
+            for aggregate in aggregates { aggregate.changedAnywhere() }
         }
+    }
+
+    private func aggregate(_ queue: String) -> AggregateLoop? {
+        guard let part = partOfQueue[queue], aggregates.indices.contains(part) else { return nil }
+        return aggregates[part]
     }
 
     // MARK: Ending

@@ -68,9 +68,9 @@ final class WorkerPool: Sendable {
     ) -> WorkerTable.Next {
         let now = clock.now()
         let (next, wantsRoom, wantsStoring, isEarlier) = table.withLock { table in
-            let before = table.nextDeadline
+            let (before, unsent) = (table.nextDeadline, table.unsentCount)
             let next = table.finished(ticket, outcome, isDecided: isDecided, now: now)
-            return (next, table.demand > 0, table.hasOutcomeOfNote, table.nextDeadline < before)
+            return (next, table.demand > 0, table.hasOutcomesOfNote(since: unsent), table.nextDeadline < before)
         }
         if case .decide = next { return next }
         if wantsStoring { outcomesAdded.notify() }
@@ -106,8 +106,10 @@ final class WorkerPool: Sendable {
         table.withLock { $0.extended(ids, at: time) }
     }
 
-    func leasesLost(_ ids: [WorkerTable.SlotID]) {
-        cancel { $0.leasesLost(ids, now: clock.now()) }
+    /// - Parameter isCertain: the broker has said so, and not only this side's clock.
+    func leasesLost(_ ids: [WorkerTable.SlotID], isCertain: Bool) {
+        cancel { $0.leasesLost(ids, isCertain: isCertain, now: clock.now()) }
+        outcomesAdded.notify()
         roomChanged.notify()
     }
 
@@ -146,13 +148,13 @@ final class WorkerPool: Sendable {
     }
 
     func stopAccepting() {
-        table.withLock { $0.stopAccepting() }
+        table.withLock { $0.stopAccepting(now: clock.now()) }
         outcomesAdded.notify()
         roomChanged.notify()
     }
 
     func handBackStock() {
-        table.withLock { $0.handBackStock() }
+        table.withLock { $0.handBackStock(now: clock.now()) }
         outcomesAdded.notify()
     }
 }

@@ -29,11 +29,20 @@ struct WorkerTable {
 
     /// An outcome to be stored.
     struct Finished: Sendable {
+        /// What is known of its way to the broker.
+        enum Delivery: Sendable {
+            /// It is sent for the first time, soon after its lease was known to last.
+            case prompt
+            /// It is sent for the first time, when its lease may be over and the task in another attempt.
+            case late
+            /// It was sent before and not answered: it may be stored, and the task in another attempt.
+            case repeated
+        }
+
         let slot: SlotID
         let task: LeasedTask
         let outcome: FinishRequest.Outcome
-        /// It was sent before and not answered, so that it may be stored already.
-        var isRepeated = false
+        var delivery = Delivery.prompt
     }
 
     /// A task that is held, for the heartbeat.
@@ -115,8 +124,13 @@ struct WorkerTable {
     /// How many outcomes wait to be sent.
     var unsentCount: Int { finishing.count }
 
-    /// Whether the last outcome makes a difference to whoever sends them: it is the first, or makes a batch.
-    var hasOutcomeOfNote: Bool { finishing.count == 1 || finishing.count == Self.outcomesOfABatch }
+    /// Whether more outcomes make a difference to whoever sends them: there were none, or they make a batch now.
+    ///
+    /// - Parameter count: how many there were.
+    func hasOutcomesOfNote(since count: Int) -> Bool {
+        count == 0 && !finishing.isEmpty
+            || count < Self.outcomesOfABatch && finishing.count >= Self.outcomesOfABatch
+    }
 
     /// How many more tasks to ask for now, beyond those that have been asked for.
     var demand: Int {
@@ -136,16 +150,23 @@ struct WorkerTable {
 
     // MARK: Taking tasks
 
-    /// Takes over dequeued tasks, unless their leases are over. Returns those to run, each on a new worker that is then to be ``attach``ed.
+    /// Takes over dequeued tasks, and hands back those whose leases are over already. Returns those to run, each on a new
+    /// worker that is then to be ``attach``ed.
     mutating func admit(_ tasks: [LeasedTask], dequeuedAt: Int64, now: Int64) -> [Ticket] {
         var tickets: [Ticket] = []
-        for task in tasks where Self.leaseEnd(from: dequeuedAt) > now {
+        let leaseEnd = Self.leaseEnd(from: dequeuedAt)
+        // Each that is handed back goes to the end that is served next, so the newest first.
+        for task in leaseEnd > now ? tasks : tasks.reversed() {
             let index = freeSlots.popLast() ?? slots.count
             if index == slots.count { slots.append(Slot()) }
             slots[index].phase = .stocked
             slots[index].task = task
             slots[index].dequeuedAt = dequeuedAt
-            slots[index].leaseEnd = Self.leaseEnd(from: dequeuedAt)
+            slots[index].leaseEnd = leaseEnd
+            guard leaseEnd > now else {
+                handBackLate(index, now)
+                continue
+            }
             if running < concurrency, isAccepting {
                 let worker = freeWorkers.popLast() ?? workers.count
                 if worker == workers.count { workers.append(Worker()) }
@@ -156,7 +177,7 @@ struct WorkerTable {
                 stock.append(index)
             }
         }
-        if !isAccepting { handBackStock() }
+        if !isAccepting { handBackStock(now: now) }
         return tickets
     }
 
@@ -186,8 +207,7 @@ struct WorkerTable {
         time + (LeasedTask.leaseDuration - .seconds(1)).nanosecondsClamped
     }
 
-    /// The earlier of timeout and deadline. The deadline is a moment on the broker's clock, which read the lease's end
-    /// less its length when the task was dequeued.
+    /// The earlier of timeout and deadline. The deadline is a moment on the broker's clock.
     private static func deadline(of task: LeasedTask, dequeuedAt: Int64, startedAt: Int64) -> Int64 {
         func later(_ time: Int64, _ seconds: Int64) -> Int64 {
             let (end, overflow) = time.addingReportingOverflow(Duration.seconds(seconds).nanosecondsClamped)
@@ -197,7 +217,10 @@ struct WorkerTable {
         var deadline = Int64.max
         if message.timeout > 0 { deadline = later(startedAt, message.timeout) }
         if message.deadline > 0 {
-            let brokerTime = task.leaseEnd / 1_000_000 - LeasedTask.leaseDuration.components.seconds
+            // The lease's end less its length, where nothing better is known.
+            let brokerTime =
+                task.dequeuedAt.map { $0 / 1_000_000_000 }
+                ?? task.leaseEnd / 1_000_000 - LeasedTask.leaseDuration.components.seconds
             deadline = min(deadline, later(dequeuedAt, message.deadline - brokerTime))
         }
         return deadline
@@ -222,10 +245,11 @@ struct WorkerTable {
         }
         finishedCount &+= 1
         settle(index, outcome)
+        var late: [Int] = []
+        defer { for index in late.reversed() { handBackLate(index, now) } }
         while cause == nil, isAccepting, let next = stock.popFirst(), let task = slots[next].task {
             if slots[next].leaseEnd > now { return .run(begin(next, task, worker: ticket.worker, now)) }
-            // The process was stopped for long: another server has it, or will.
-            release(next)
+            late.append(next)
         }
         running -= 1
         retire(ticket.worker)
@@ -238,11 +262,15 @@ struct WorkerTable {
     }
 
     /// Ends a slot's use by its handler.
-    private mutating func settle(_ index: Int, _ outcome: FinishRequest.Outcome?) {
+    private mutating func settle(
+        _ index: Int,
+        _ outcome: FinishRequest.Outcome?,
+        _ delivery: Finished.Delivery = .prompt
+    ) {
         guard let outcome, let task = slots[index].task else { return release(index) }
         slots[index].phase = .finishing
         unstored += 1
-        finishing.append(Finished(slot: id(index), task: task, outcome: outcome))
+        finishing.append(Finished(slot: id(index), task: task, outcome: outcome, delivery: delivery))
     }
 
     private mutating func release(_ index: Int) {
@@ -288,7 +316,7 @@ struct WorkerTable {
     mutating func putBack(_ items: [Finished]) {
         let repeated = items.map { item in
             var item = item
-            item.isRepeated = true
+            item.delivery = .repeated
             return item
         }
         finishing.insert(contentsOf: repeated, at: 0)
@@ -322,16 +350,18 @@ struct WorkerTable {
     /// The leases of these were extended at `time`.
     mutating func extended(_ ids: [SlotID], at time: Int64) {
         for id in ids where slots[id.index].generation == id.generation {
-            slots[id.index].leaseEnd = Self.leaseEnd(from: time)
+            slots[id.index].leaseEnd = max(slots[id.index].leaseEnd, Self.leaseEnd(from: time))
         }
     }
 
     /// The leases of these are gone: nothing will be stored. Returns the workers to cancel. What is finishing is left to
     /// the broker, which refuses it if somebody else has the task.
-    mutating func leasesLost(_ ids: [SlotID], now: Int64) -> [Task<Void, Never>] {
+    ///
+    /// - Parameter isCertain: the broker has said so, and not only this side's clock.
+    mutating func leasesLost(_ ids: [SlotID], isCertain: Bool, now: Int64) -> [Task<Void, Never>] {
         for id in ids where slots[id.index].generation == id.generation && slots[id.index].phase == .stocked {
             stock.removeAll { $0 == id.index }
-            release(id.index)
+            if isCertain { release(id.index) } else { handBackLate(id.index, now) }
         }
         return cancel(ids.filter(isRunning).map(\.index), .leaseLost, now)
     }
@@ -398,15 +428,25 @@ struct WorkerTable {
 
     // MARK: Handing back
 
+    /// Hands back a task whose lease is over as far as this side knows, because the process or the line stood still for long.
+    /// Whether another server has it by now is for the broker to say. If none has, it need not wait for its recovery, which
+    /// would count as a failed attempt.
+    private mutating func handBackLate(_ index: Int, _ now: Int64) {
+        slots[index].leaseEnd = now.adding(LeasedTask.recoveryGrace)
+        settle(index, .requeue, .late)
+    }
+
     /// Takes no more tasks, and hands back those in stock.
-    mutating func stopAccepting() {
+    mutating func stopAccepting(now: Int64) {
         isAccepting = false
-        handBackStock()
+        handBackStock(now: now)
     }
 
     /// Hands back the stock. The newest first, as each goes to the end that is served next.
-    mutating func handBackStock() {
+    mutating func handBackStock(now: Int64) {
         stockTarget = 0
-        while let index = stock.popLast() { settle(index, .requeue) }
+        while let index = stock.popLast() {
+            if slots[index].leaseEnd > now { settle(index, .requeue) } else { handBackLate(index, now) }
+        }
     }
 }

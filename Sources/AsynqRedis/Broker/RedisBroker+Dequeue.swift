@@ -8,18 +8,22 @@ extension RedisBroker {
     private static let maxReplySize = 8 << 20
 
     public func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] {
+        let mark = Int64.random(in: LeasedTask.leaseMarks)
+        // A seventh digit keeps the zeros in front of it.
+        let markText = String(String(1_000_000 + mark).dropFirst())
         let calls = requests.filter { $0.limit > 0 }.map { request in
             let keys = keys(request.queue)
             var call = ScriptCall.Builder(
                 .dequeue,
                 of: keys,
                 keys: [keys.pending, keys.paused, keys.active, keys.lease],
-                argumentCount: 4
+                argumentCount: 5
             )
             call.append(keys.taskPrefix)
             call.append(min(request.limit, Self.maxTasksPerScript))
             call.append(LeasedTask.leaseDuration.components.seconds)
             call.append(Self.maxReplySize)
+            call.append(markText)
             return (keys, ScriptRunner.Request(call.finish(), .key(keys.base)))
         }
         let replies = await scripts.run(calls.map(\.1))

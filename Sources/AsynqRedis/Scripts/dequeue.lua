@@ -8,19 +8,20 @@
 -- ARGV[2]  n
 -- ARGV[3]  length of a lease in seconds
 -- ARGV[4]  so many bytes of messages are enough
+-- ARGV[5]  mark of these attempts, with six digits: the fraction of their leases' end, in microseconds
 -- Reply    { end of the leases, server time, both in Unix microseconds,
 --            { ids dropped because they have no message }, { id, message, pending_since, … } }
 
 local call, pcall = redis.call, redis.pcall
 local time = call('TIME')
--- Its fraction of a second tells this attempt from others of the same task. Texts, as each use of a number would format it
--- again.
-local fraction = string.format('%06d', time[2])
-local seconds = string.format('%.0f', time[1] + ARGV[3])
-local lease, now = seconds .. '.' .. fraction, time[1] .. fraction
+-- The first moment with that fraction after a full lease. A text, as each use of a number would format it again.
+local mark = ARGV[5]
+local seconds = string.format('%.0f', time[1] + ARGV[3] + (tonumber(mark) < tonumber(time[2]) and 1 or 0))
+local lease, lease_end = seconds .. '.' .. mark, seconds .. mark
+local now = time[1] .. string.format('%06d', time[2])
 local dropped, tasks = {}, {}
 if call('EXISTS', KEYS[2]) == 1 then
-  return { seconds .. fraction, now, dropped, tasks }
+  return { lease_end, now, dropped, tasks }
 end
 local prefix, enough = ARGV[1], tonumber(ARGV[4])
 local waiting = call('LRANGE', KEYS[1], -ARGV[2], -1)
@@ -71,4 +72,4 @@ if taken > 0 then
   call('LPUSH', KEYS[3], unpack(ids))
   call('ZADD', KEYS[4], unpack(leases))
 end
-return { seconds .. fraction, now, dropped, tasks }
+return { lease_end, now, dropped, tasks }

@@ -13,7 +13,7 @@ end
 
 -- Takes wanted ids out of the active list, those that lie near one of them: `far` from an end, as `distance` says.
 -- `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
-local function sweep(active, taken, length, far, wanted, is_right)
+local function sweep(active, lease, taken, length, far, wanted, is_right)
   -- Tasks taken later lie to the left of the first.
   local first = is_right and math.max(0, length - far - wanted - 64) or math.max(0, far - wanted - 64)
   local last = is_right and math.min(length, length - far + 64) - 1 or math.min(length, far + 64) - 1
@@ -46,6 +46,8 @@ local function sweep(active, taken, length, far, wanted, is_right)
       call(is_right and 'RPUSH' or 'LPUSH', active, unpack(kept))
     end
   else
+    -- Removes nothing. A Redis that is full refuses what may take memory as the first write of a script.
+    call('ZREM', lease, '')
     -- No task has an empty id; one walk takes all of them out.
     for i = 1, count do
       call('LSET', active, first + found[i] - 1, '')
@@ -130,7 +132,7 @@ local function leave_active(active, lease, ids, condition)
       far = distance(active, ids[next], length, far_reach, is_right)
     end
     if far then
-      local swept = sweep(active, taken, length, far, wanted - done, is_right)
+      local swept = sweep(active, lease, taken, length, far, wanted - done, is_right)
       if swept == 0 then
         break
       end

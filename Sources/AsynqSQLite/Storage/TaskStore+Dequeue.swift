@@ -13,7 +13,7 @@ extension TaskStore {
 
     func dequeue(_ request: DequeueRequest) throws -> [LeasedTask] {
         guard request.limit > 0, let queue = try queue(request.queue), !queue.isPaused else { return [] }
-        let leaseEnd = now + LeasedTask.leaseDuration.microsecondsRoundedUp
+        let leaseEnd = LeasedTask.leaseEnd(mark: .random(in: LeasedTask.leaseMarks), now: now)
         let rows = try Row.fetchCursor(
             try statement(
                 "SELECT \(TaskMessage.columns) FROM asynq_task WHERE queue = ? AND state = 2 ORDER BY position LIMIT ?"
@@ -66,12 +66,11 @@ extension TaskStore {
 
     func extendLease(_ task: LeasedTask) throws -> Bool {
         guard let queue = try queue(task.message.queue) else { return false }
-        // The first moment after a full lease whose fraction of a second is that of the attempt.
-        let least = now + LeasedTask.leaseDuration.microsecondsRoundedUp
-        let end = least + (task.leaseMark - least % second + second) % second
         try execute(
             "UPDATE asynq_task SET position = ? WHERE queue = ? AND id = ? AND state = 3 AND position % 1000000 = ?",
-            [end, queue.id, stored(task.message.id), task.leaseMark]
+            [
+                LeasedTask.leaseEnd(mark: task.leaseMark, now: now), queue.id, stored(task.message.id), task.leaseMark,
+            ]
         )
         return db.changesCount > 0
     }

@@ -61,9 +61,6 @@ struct MemoryQueue {
     var total = Counters()
     /// By day since 1970.
     var byDay: [Int64: Counters] = [:]
-    /// Of the next attempt: counted, because the clock of a test may stand still.
-    private var nextMark: Int64 = 1
-
     init(name: String) {
         self.name = name
     }
@@ -97,7 +94,7 @@ struct MemoryQueue {
         guard !isPaused else { return [] }
         var leased: [LeasedTask] = []
         let end = now.addingClamped(LeasedTask.leaseDuration.nanosecondsClamped)
-        let mark = nextMark
+        let mark = Int64.random(in: LeasedTask.leaseMarks)
         while leased.count < limit, let id = pending.popFirst(), var task = tasks[id] {
             leased.append(
                 LeasedTask(
@@ -111,7 +108,6 @@ struct MemoryQueue {
             tasks[id] = task
             active.insert(id)
         }
-        if !leased.isEmpty { nextMark = nextMark % 999_999 + 1 }
         return leased
     }
 
