@@ -14,9 +14,14 @@ end
 -- Takes wanted ids out of the active list, those that lie near one of them: `far` from an end, as `distance` says.
 -- `taken`: id → false if it is wanted; becomes true. Returns how many were taken.
 local function sweep(active, lease, taken, length, far, wanted, is_right)
-  -- Tasks taken later lie to the left of the first.
-  local first = is_right and math.max(0, length - far - wanted - 64) or math.max(0, far - wanted - 64)
-  local last = is_right and math.min(length, length - far + 64) - 1 or math.min(length, far + 64) - 1
+  -- Tasks taken later lie to the left of the first. What lies between all of these and the end comes along if it is little.
+  local near = is_right and far - 64 or far - wanted - 64
+  if near <= 2 * wanted then
+    near = 0
+  end
+  local most = is_right and far + wanted + 64 or far + 64
+  local first = is_right and math.max(0, length - most) or near
+  local last = is_right and length - near - 1 or math.min(length, most) - 1
   local ids, found, count = call('LRANGE', active, first, last), {}, 0
   for i = 1, #ids do
     if taken[ids[i]] == false then
@@ -32,7 +37,7 @@ local function sweep(active, lease, taken, length, far, wanted, is_right)
   local from = is_right and found[1] or 1
   local to = is_right and #ids or found[count]
   local is_end = is_right and first + #ids == length or not is_right and first == 0
-  if is_end and to - from + 1 <= 3 * count then
+  if is_end and to - from + 1 <= 5 * count then
     local kept = {}
     for i = from, to do
       -- Pushed onto the left they are turned round.
@@ -113,7 +118,8 @@ local function leave_active(active, lease, ids, condition)
     check()
   end
   -- Beside many tasks of others that run for long, one's own that do not are at the left, which a short look tells.
-  if length > reach and ids[1] and distance(active, ids[1], length, reach, false) then
+  local known = length > reach and ids[1] and distance(active, ids[1], length, reach, false)
+  if known then
     is_right = false
   end
   -- In a short list single ids are found as fast.
@@ -126,7 +132,8 @@ local function leave_active(active, lease, ids, condition)
       break
     end
     -- The first to end is as a rule the oldest.
-    local far = distance(active, ids[next], length, far_reach, is_right)
+    local far = next == 1 and known or distance(active, ids[next], length, far_reach, is_right)
+    known = nil
     if not far then
       is_right = not is_right
       far = distance(active, ids[next], length, far_reach, is_right)
