@@ -72,6 +72,19 @@ struct CommandCountTests {
         }
     }
 
+    /// In a list each would be compared with all that are there.
+    @Test func `many leases at once are kept in a tree`() async throws {
+        try await withBroker { broker, redis in
+            try await broker.put((0..<30).map { "task-\($0)" })
+            _ = try await broker.take(4)
+            #expect(try await redis("OBJECT", "ENCODING", "asynq:{default}:lease").string != "skiplist")
+            let tasks = try await broker.take(20)
+            #expect(try await redis("OBJECT", "ENCODING", "asynq:{default}:lease").string == "skiplist")
+            #expect(try await redis("ZCARD", "asynq:{default}:lease").int == 24)
+            #expect(Set(await broker.end(tasks, .done)) == ["finished"])
+        }
+    }
+
     @Test func `callers that enqueue at the same time share scripts`() async throws {
         try await withBroker { broker, redis in
             let client = AsynqClient(broker)
