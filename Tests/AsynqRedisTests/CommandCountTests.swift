@@ -75,7 +75,10 @@ struct CommandCountTests {
     /// In a list each would be compared with all that are there.
     @Test func `many leases at once are kept in a tree`() async throws {
         try await withBroker { broker, redis in
-            try await broker.put((0..<30).map { "task-\($0)" })
+            // One id looks like what makes it a tree.
+            var ids = (0..<30).map { "task-\($0)" }
+            ids[10] = String(repeating: "-", count: 65)
+            try await broker.put(ids)
             _ = try await broker.take(4)
             #expect(try await redis("OBJECT", "ENCODING", "asynq:{default}:lease").string != "skiplist")
             let tasks = try await broker.take(20)

@@ -98,28 +98,20 @@ struct FinishTests {
         #expect(sent.elements == [.isActive, .isSameAttempt])
     }
 
-    @Test func `where queues lie apart, an outcome that waits behind others is stored for its own attempt only`()
-        async throws
+    @Test func `where queues lie apart, an outcome that waits behind others is stored for its own attempt only`() throws
     {
-        let sent = Recorder<FinishRequest.Condition>()
-        let (answer, gate) = AsyncStream<Void>.makeStream()
-        var broker = NoBroker()
-        broker.servesQueuesApart = true
-        broker.end = { requests in
-            for request in requests { sent.add(request.condition) }
-            for await _ in answer {}
-            return requests.map { _ in .finished }
-        }
-        let stage = Stage(broker, tasks: 2, concurrency: 2)
-        try await stage.run {
-            stage.end(1)
-            await sent.wait(for: 1)
-            stage.end(1)
-            try await eventually("it waits") { stage.pool.read { $0.unsentCount } == 0 }
-            gate.finish()
-            try await eventually("both are stored") { stage.pool.read { $0.unstored } == 0 }
-        }
-        #expect(sent.elements == [.isActive, .isSameAttempt])
+        let stage = Stage(NoBroker(), tasks: 3, concurrency: 3)
+        stage.end(3)
+        let items = stage.pool.takeFinished().toStore
+        let lanes = OutcomeLanes()
+        #expect(lanes.add([items[0]], "q"))
+        #expect(lanes.next("q")?.map(\.delivery) == [.prompt])
+        // Its call is on its way.
+        #expect(!lanes.add([items[1]], "q"))
+        #expect(lanes.next("q")?.map(\.delivery) == [.late])
+        #expect(lanes.next("q") == nil)
+        #expect(lanes.add([items[2]], "q"))
+        #expect(lanes.next("q")?.map(\.delivery) == [.prompt])
     }
 
     @Test func `tasks that are handed back late together with an outcome are stored at once`() async throws {

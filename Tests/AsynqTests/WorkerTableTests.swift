@@ -58,6 +58,8 @@ struct WorkerTableTests {
         table.extended([table.held()[2].slot], at: 20 * second)
         let step = table.finished(tickets[0], .done, isDecided: false, now: 29 * second)
         #expect(next(step) == "2" && table.stockCount == 0)
+        // Two at once, to an empty list.
+        #expect(table.hasOutcomesOfNote(since: 0) && !table.hasOutcomesOfNote(since: 1))
         let taken = table.takeFinished(now: 28 * second).toStore
         #expect(ids(taken) == ["0", "1"] && taken.map(\.delivery) == [.prompt, .late])
         #expect(taken[1].outcome == .requeue)
@@ -168,6 +170,20 @@ struct WorkerTableTests {
             #expect(Set(ids(taken.toStore)) == ["1", "2"] && taken.expired.isEmpty)
             #expect(taken.toStore.allSatisfy { $0.delivery == .late && $0.outcome == .requeue })
         }
+    }
+
+    @Test func `what is handed back may be so until a recovery could take it, and nothing else`() {
+        var table = WorkerTable(concurrency: 1)
+        let ticket = table.admit(tasks(2), dequeuedAt: 0, now: 0)[0]
+        table.handBackStock(now: 1)
+        _ = table.finished(ticket, .done, isDecided: false, now: 1)
+        let late = table.takeFinished(now: 29 * second)
+        #expect(ids(late.toStore) == ["1"] && late.toStore[0].delivery == .late && ids(late.expired) == ["0"])
+        table.putBack(late.toStore)
+        let again = table.takeFinished(now: 58 * second).toStore
+        #expect(ids(again) == ["1"] && again[0].delivery == .repeated)
+        table.putBack(again)
+        #expect(ids(table.takeFinished(now: 59 * second).expired) == ["1"] && table.unstored == 0)
     }
 
     @Test func `extended leases last from then on`() {

@@ -14,8 +14,8 @@ final class AggregateLoop: Sendable {
         var failures: [GroupReference: Int] = [:]
     }
 
-    /// So many groups of these queues are aggregated at once, at most.
-    private static let maxRunning = 16
+    /// So many groups are aggregated at once, at most, by all loops of a server that has not more of them.
+    static let maxRunning = 16
     /// Groups in one step.
     private static let batch = 1000
     /// Signals that come this close together are one: closer while they are worth it.
@@ -26,17 +26,21 @@ final class AggregateLoop: Sendable {
     private let policy: GroupPolicy
     private let runner: AggregationRunner
     private let interval: Duration
+    private let maxRunning: Int
     private let clock: LoopClock
     private let logger: Logger
     private let woken = Wakeup()
     private let state: Mutex<State>
 
-    /// - Parameter interval: how often to look while the broker cannot signal changes.
-    init(queues: [String], policy: GroupPolicy, runner: AggregationRunner, interval: Duration) {
+    /// - Parameters:
+    ///   - interval: how often to look while the broker cannot signal changes.
+    ///   - maxRunning: how many groups to aggregate at once, at most.
+    init(queues: [String], policy: GroupPolicy, runner: AggregationRunner, interval: Duration, maxRunning: Int) {
         self.queues = queues
         self.policy = policy
         self.runner = runner
         self.interval = interval
+        self.maxRunning = maxRunning
         broker = runner.broker
         clock = runner.clock
         logger = runner.logger
@@ -117,7 +121,7 @@ final class AggregateLoop: Sendable {
 
     /// `.max` while all places are taken: the end of an aggregation wakes the loop.
     private var nextDue: Int64 {
-        state.withLock { $0.agenda.runningCount < Self.maxRunning ? $0.agenda.next : .max }
+        state.withLock { $0.agenda.runningCount < maxRunning ? $0.agenda.next : .max }
     }
 
     private var isSignalled: Bool { state.withLock { $0.isSignalled } }
@@ -146,7 +150,7 @@ final class AggregateLoop: Sendable {
     /// Looks at the groups that may be ready. Returns what was staged, and why some could not be looked at.
     private func check(_ watch: any BrokerWatch) async -> (sets: [AggregationSet], failure: AsynqError?) {
         let (groups, free) = state.withLock { state in
-            let free = Self.maxRunning - state.agenda.runningCount
+            let free = maxRunning - state.agenda.runningCount
             return (free > 0 ? state.agenda.take(Self.batch, now: clock.now()) : [], free)
         }
         guard !groups.isEmpty else { return ([], nil) }

@@ -18,7 +18,7 @@ struct FinishLoop: Sendable {
     }
 
     private func storeApart() async {
-        let lanes = Lanes()
+        let lanes = OutcomeLanes()
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 let items = take()
@@ -39,7 +39,7 @@ struct FinishLoop: Sendable {
         }
     }
 
-    private func store(_ items: [WorkerTable.Finished], of queue: String, _ lanes: Lanes) async {
+    private func store(_ items: [WorkerTable.Finished], of queue: String, _ lanes: OutcomeLanes) async {
         guard let error = await store(items) else {
             if lanes.succeeded(queue) { logger.info("storing outcomes again", metadata: ["queue": "\(queue)"]) }
             return
@@ -112,6 +112,9 @@ struct FinishLoop: Sendable {
             case .finished:
                 stored.append(item)
                 metrics?.stored(item.outcome, of: item.task.message)
+            case .notFound where item.delivery != .prompt && item.outcome == .requeue:
+                stored.append(item)
+                logger.info("a task to be handed back is another server's", metadata: metadata(item.task))
             case .notFound where item.delivery == .repeated:
                 // Most likely it was stored the first time. Whether it was, nobody can tell any more.
                 stored.append(item)
@@ -171,7 +174,7 @@ private final class Flights: Sendable {
 }
 
 /// The batches of each queue, of which one at a time is on its way.
-private final class Lanes: Sendable {
+final class OutcomeLanes: Sendable {
     private struct Lane {
         var waiting: [WorkerTable.Finished] = []
         var isBusy = false

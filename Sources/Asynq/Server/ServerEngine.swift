@@ -84,7 +84,10 @@ final class ServerEngine: Sendable {
                 logger: logger
             )
         }
-        aggregates = parts.compactMap { Self.aggregateLoop(broker, $0, configuration, clock) }
+        aggregates = parts.compactMap { queues in
+            let places = max(1, AggregateLoop.maxRunning / parts.count)
+            return Self.aggregateLoop(broker, queues, places, configuration, clock)
+        }
         identity = ServerIdentity(
             host: ProcessInfo.processInfo.hostName,
             pid: ProcessInfo.processInfo.processIdentifier,
@@ -96,6 +99,7 @@ final class ServerEngine: Sendable {
     private static func aggregateLoop(
         _ broker: any Broker,
         _ queues: [String],
+        _ places: Int,
         _ configuration: AsynqServer.Configuration,
         _ clock: LoopClock
     ) -> AggregateLoop? {
@@ -111,7 +115,8 @@ final class ServerEngine: Sendable {
             queues: queues,
             policy: policy,
             runner: runner,
-            interval: configuration.delayedTaskCheckInterval
+            interval: configuration.delayedTaskCheckInterval,
+            maxRunning: places
         )
     }
 

@@ -301,13 +301,24 @@ struct WorkerTable {
 
     // MARK: Storing outcomes
 
-    /// Takes the outcomes that wait to be stored, apart from those whose lease has ended in the meantime.
+    /// Takes the outcomes that wait to be stored, apart from those whose lease has ended in the meantime. A task is handed back
+    /// for as long after that as recoveries leave it alone: the broker knows whether somebody else has it.
     mutating func takeFinished(now: Int64) -> (toStore: [Finished], expired: [Finished]) {
         let taken = finishing
         finishing = []
         guard taken.contains(where: { slots[$0.slot.index].leaseEnd <= now }) else { return (taken, []) }
-        let toStore = taken.filter { slots[$0.slot.index].leaseEnd > now }
-        let expired = taken.filter { slots[$0.slot.index].leaseEnd <= now }
+        var (toStore, expired): ([Finished], [Finished]) = ([], [])
+        for var item in taken {
+            let leaseEnd = slots[item.slot.index].leaseEnd
+            if leaseEnd > now {
+                toStore.append(item)
+            } else if item.outcome == .requeue, leaseEnd.adding(LeasedTask.recoveryGrace) > now {
+                if item.delivery == .prompt { item.delivery = .late }
+                toStore.append(item)
+            } else {
+                expired.append(item)
+            }
+        }
         stored(expired)
         return (toStore, expired)
     }
@@ -432,7 +443,8 @@ struct WorkerTable {
     /// Whether another server has it by now is for the broker to say. If none has, it need not wait for its recovery, which
     /// would count as a failed attempt.
     private mutating func handBackLate(_ index: Int, _ now: Int64) {
-        slots[index].leaseEnd = now.adding(LeasedTask.recoveryGrace)
+        // It may have been over for long.
+        slots[index].leaseEnd = now
         settle(index, .requeue, .late)
     }
 

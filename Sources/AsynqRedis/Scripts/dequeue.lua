@@ -71,8 +71,9 @@ end
 if taken > 0 then
   call('LPUSH', KEYS[3], unpack(ids))
   -- A small sorted set is a list that each new entry is compared with from the beginning, its scores as texts: for a hundred
-  -- entries that takes longer than all else here. One that is longer than 64 bytes makes it a tree, until the set is empty.
-  local long = taken >= 16 and call('ZCARD', KEYS[4]) <= 128 and string.rep('-', 65)
+  -- entries that takes longer than all else here. One that is longer than 64 bytes makes it a tree, until the set is empty;
+  -- no task has an id of blanks.
+  local long = taken >= 16 and call('ZCARD', KEYS[4]) <= 128 and string.rep(' ', 65)
   if long then
     call('ZADD', KEYS[4], 0, long)
   end

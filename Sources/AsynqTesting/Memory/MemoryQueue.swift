@@ -227,7 +227,9 @@ struct MemoryQueue {
     /// In Unix microseconds.
     ///
     /// - Parameter time: in Unix nanoseconds.
-    private static func leaseEnd(_ time: Int64, _ mark: Int64) -> Int64 { time / second * 1_000_000 + mark }
+    private static func leaseEnd(_ time: Int64, _ mark: Int64) -> Int64 {
+        LeasedTask.leaseEnd(mark: mark, now: (time - LeasedTask.leaseDuration.nanosecondsClamped) / 1000)
+    }
 
     private func isAbandoned(_ task: Task, _ now: Int64) -> Bool {
         task.time.addingClamped(LeasedTask.recoveryGrace.nanosecondsClamped) <= now
