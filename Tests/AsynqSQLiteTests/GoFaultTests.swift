@@ -145,7 +145,7 @@ struct GoFaultTests {
             }
             let tasks = try await broker.take(.max)
             #expect(tasks.count == most)
-            clock.advance(microseconds: 60_000_000)
+            clock.advance(microseconds: 61_000_000)
             #expect(try await broker.take(.max).count == most)
             #expect(try await broker.expiredLeases(queues: ["default"], limit: .max).count == most)
             let ends = await broker.finish(tasks.map { FinishRequest(task: $0, outcome: .done) })
