@@ -54,8 +54,8 @@ struct FinishTests {
         }
     }
 
-    @Test func `a second batch sets out while the first is on its way, if it is worth a call`() async throws {
-        let batches = Recorder<Int>()
+    /// A broker that stores nothing until the gate is open.
+    private func brokerThatWaits(_ batches: Recorder<Int>) -> (NoBroker, gate: AsyncStream<Void>.Continuation) {
         let (answer, gate) = AsyncStream<Void>.makeStream()
         var broker = NoBroker()
         broker.end = { requests in
@@ -63,6 +63,12 @@ struct FinishTests {
             for await _ in answer {}
             return requests.map { _ in .finished }
         }
+        return (broker, gate)
+    }
+
+    @Test func `a second batch sets out while the first is on its way, if it is worth a call`() async throws {
+        let batches = Recorder<Int>()
+        let (broker, gate) = brokerThatWaits(batches)
         let stage = Stage(broker, tasks: 200, concurrency: 200)
         let worth = WorkerTable.outcomesOfABatch
         try await stage.run {
@@ -133,13 +139,7 @@ struct FinishTests {
 
     @Test func `a second batch sets out when several outcomes at once make it worth a call`() async throws {
         let batches = Recorder<Int>()
-        let (answer, gate) = AsyncStream<Void>.makeStream()
-        var broker = NoBroker()
-        broker.end = { requests in
-            batches.add(requests.count)
-            for await _ in answer {}
-            return requests.map { _ in .finished }
-        }
+        let (broker, gate) = brokerThatWaits(batches)
         let worth = WorkerTable.outcomesOfABatch
         let stage = Stage(broker, tasks: 1 + 2 * worth, concurrency: 1)
         try await stage.run {
