@@ -6,7 +6,7 @@ export ASYNQ_STRICT := 1
 SOURCES := Sources Tests Examples Fuzzing Benchmarks/Sources Benchmarks/Package.swift Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo demo-redis examples fuzz fuzz-bytes chaos chaos-ci web-tests consumer lint format bench protobuf assets docs cli clean
+.PHONY: help setup build test install demo demo-redis examples fuzz fuzz-bytes chaos chaos-ci web-tests consumer lint format bench protobuf assets docs cli clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,17 @@ test: setup ## Run all tests, against real servers that they start themselves
 	swift test --skip-build --filter AsynqRedisTests
 	swift test --skip-build --filter IntegrationTests
 	swift test --skip-build --filter AsynqDashboardTests
+
+PREFIX ?= /usr/local
+# With Swift's own libraries in the program: it starts faster, and runs where no Swift is.
+STATIC := $(if $(filter Linux,$(shell uname)),--static-swift-stdlib)
+
+install: ## Build asynq for release and install it, its manual page and its completions under PREFIX=/usr/local
+	@mkdir -p "$(DESTDIR)$(PREFIX)/bin" && test -w "$(DESTDIR)$(PREFIX)/bin" || { \
+		echo "you may not write to $(DESTDIR)$(PREFIX)/bin: choose another, PREFIX=$$HOME/.local for example" >&2; exit 1; }
+	@scripts/setup.sh build
+	swift build -c release $(STATIC) --product asynq
+	@scripts/install.sh "$$(swift build -c release $(STATIC) --show-bin-path)/asynq" "$(DESTDIR)$(PREFIX)"
 
 fuzz: setup ## Run random operations on all brokers, other ones each time
 	ASYNQ_RANDOM_SEEDS=1 swift test --filter "behaves as the model does"

@@ -145,6 +145,21 @@ struct FileTests {
         }
     }
 
+    @Test func `who only looks writes nothing`() async throws {
+        func data(_ name: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: folder.file(name))) }
+        try await folder.withBroker { broker in _ = await broker.put(["a"]) }
+        let before = try data("tasks.db")
+        try await folder.withBroker { broker in
+            let pending = TaskSelection(queue: "default", state: .pending)
+            let listing = try await broker.tasks(pending, offset: 0, limit: 9)
+            #expect(listing.tasks.map(\.id) == ["a"])
+            let log = try data("tasks.db-wal")
+            #expect(log.isEmpty)
+        }
+        let after = try data("tasks.db")
+        #expect(after == before)
+    }
+
     @Test func `many brokers that open a new file at once make its tables once`() async throws {
         let folder = folder
         try await withThrowingTaskGroup(of: Void.self) { group in

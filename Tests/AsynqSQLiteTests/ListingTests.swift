@@ -3,7 +3,8 @@ import AsynqSQLite
 import Foundation
 import Testing
 
-/// Pages are read from the end that is nearer: they must be those that a walk from the beginning gives.
+/// Pages are read from the end that is nearer, of the list or of its queue: they must be those that a walk from the beginning
+/// gives.
 struct ListingTests {
     private let folder: TemporaryFolder
 
@@ -29,9 +30,22 @@ struct ListingTests {
     @Test func `pages from the end are those from the beginning, of tasks due at the same moment too`() async throws {
         try await folder.withBroker { broker in
             let ids = (0..<20).map { "task-\($0)" }
-            await broker.put(ids)
-            try await check(broker, TaskSelection(queue: "default", state: .pending), ids)
             let client = AsynqClient(broker)
+            func putOther(_ queue: String) async throws {
+                for id in ids {
+                    try await client.enqueue(AsynqTask("t"), .taskID(id), .queue(queue))
+                    try await client.enqueue(
+                        AsynqTask("t"),
+                        .taskID("due-\(id)"),
+                        .queue(queue),
+                        .processIn(.seconds(60))
+                    )
+                }
+            }
+            try await putOther("earlier")
+            await broker.put(ids)
+            try await putOther("later")
+            try await check(broker, TaskSelection(queue: "default", state: .pending), ids)
             let due = Date(timeIntervalSinceNow: 3600)
             for id in ids {
                 try await client.enqueue(AsynqTask("t"), .taskID("due-\(id)"), .processAt(due))
@@ -39,8 +53,11 @@ struct ListingTests {
                 try await client.enqueue(AsynqTask("t"), .taskID("other-\(id)"), .group("h"))
             }
             try await check(broker, TaskSelection(queue: "default", state: .scheduled), ids.map { "due-\($0)" })
+            try await check(broker, TaskSelection(queue: "default", state: .pending), ids)
             let group = TaskSelection(queue: "default", state: .aggregating, group: "g")
             try await check(broker, group, ids.map { "group-\($0)" })
+            let all = ids.flatMap { ["group-\($0)", "other-\($0)"] }
+            try await check(broker, TaskSelection(queue: "default", state: .aggregating), all)
         }
     }
 }

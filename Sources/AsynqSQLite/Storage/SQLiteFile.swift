@@ -35,7 +35,10 @@ final class SQLiteFile: Sendable {
                 if sqlite3_db_readonly(db.sqliteConnection, "main") == 1 {
                     throw DatabaseError(resultCode: .SQLITE_READONLY)
                 }
-                // Not before: GRDB sets it to NORMAL when it turns WAL on.
+                // Not by GRDB's setting, which writes to the file each time that it is the first to open it.
+                guard try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL") == "wal" else {
+                    throw DatabaseError(message: "no write-ahead log, which its file system may not support")
+                }
                 try db.execute(sql: "PRAGMA synchronous = \(synchronous)")
                 if let pages { try db.execute(sql: "PRAGMA max_page_count = \(pages)") }
                 if try !Schema.isCurrent(db) {
@@ -47,7 +50,6 @@ final class SQLiteFile: Sendable {
             }
             realPath = try writer.writeWithoutTransaction { try Self.realPath($0) }
             var readerSettings = Self.settings(configuration, LockWait(limit: configuration.busyTimeout))
-            readerSettings.journalMode = .default
             readerSettings.prepareDatabase { db in
                 try db.execute(sql: "PRAGMA query_only = 1")
                 // Who reads a long list reads it once: memory that is used again is at hand, and new memory is not.
@@ -62,7 +64,6 @@ final class SQLiteFile: Sendable {
     private static func settings(_ configuration: SQLiteConfiguration, _ wait: LockWait) -> Configuration {
         var settings = Configuration()
         settings.label = "asynq"
-        settings.journalMode = .wal
         settings.busyMode = .callback { wait.goOn($0) }
         settings.prepareDatabase { db in
             try db.execute(sql: "PRAGMA cache_size = -16384")

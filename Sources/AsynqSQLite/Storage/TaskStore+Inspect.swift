@@ -50,7 +50,7 @@ extension TaskStore {
         return snapshot
     }
 
-    private func counts(_ queue: Int64) throws -> [(state: Int64, tasks: Int)] {
+    func counts(_ queue: Int64) throws -> [(state: Int64, tasks: Int)] {
         try Row.fetchAll(
             try statement("SELECT state, tasks FROM asynq_count WHERE queue = ?"),
             arguments: [queue]
@@ -104,83 +104,6 @@ extension TaskStore {
             ),
             arguments: [queue]
         ).map { GroupSize(group: try $0.text(0), size: $0[1]) }
-    }
-
-    // MARK: Tasks
-
-    func tasks(_ selection: TaskSelection, offset: Int, limit: Int) throws -> TaskListing {
-        guard let queue = try queue(selection.queue) else { return TaskListing(tasks: [], total: 0) }
-        let state = StoredState(selection.state).rawValue
-        var listing = TaskListing(tasks: [], total: 0)
-        if let group = selection.group {
-            listing.total =
-                try Int.fetchOne(
-                    try statement("SELECT count(*) FROM asynq_task WHERE queue = ? AND state = 8 AND task_group = ?"),
-                    arguments: [queue.id, stored(group)]
-                ) ?? 0
-        } else {
-            listing.total = try counts(queue.id).first { $0.state == state }?.tasks ?? 0
-        }
-        guard limit > 0, offset < listing.total else { return listing }
-        let place = place(queue, selection)
-        // What is skipped is read: from the end where that is nearer.
-        let offset = max(0, offset)
-        let count = min(limit, listing.total - offset)
-        let rest = listing.total - offset - count
-        let isFromEnd = rest < offset
-        let order = isFromEnd ? "position DESC, seq DESC" : "position, seq"
-        // In two steps, so that what is skipped is read from the index alone.
-        let rows = try Row.fetchCursor(
-            try statement(
-                """
-                SELECT \(Self.infoColumns) FROM asynq_task WHERE seq IN (
-                  SELECT seq FROM asynq_task WHERE \(place.condition) ORDER BY \(order) LIMIT ? OFFSET ?
-                ) ORDER BY \(order)
-                """
-            ),
-            arguments: place.arguments + [count, isFromEnd ? rest : offset]
-        )
-        while let row = try rows.next() { listing.tasks.append(try taskInfo(row, queue.name)) }
-        if isFromEnd { listing.tasks.reverse() }
-        return listing
-    }
-
-    func task(_ task: TaskReference) throws -> TaskInfo? {
-        guard let queue = try queue(task.queue) else { return nil }
-        return try Row.fetchOne(
-            try statement("SELECT \(Self.infoColumns) FROM asynq_task WHERE queue = ? AND id = ?"),
-            arguments: [queue.id, stored(task.id)]
-        ).map { try taskInfo($0, queue.name) }
-    }
-
-    /// The rows of a selection.
-    func place(_ queue: Queue, _ selection: TaskSelection) -> (condition: String, arguments: StatementArguments) {
-        guard let group = selection.group else {
-            return ("queue = ? AND state = ?", [queue.id, StoredState(selection.state).rawValue])
-        }
-        // The state as a number, so that the index of the groups is known to hold all of them.
-        return ("queue = ? AND state = 8 AND task_group = ?", [queue.id, stored(group)])
-    }
-
-    private static let infoColumns = TaskMessage.columns + ", state, result"
-
-    private func taskInfo(_ row: Row, _ queue: String) throws -> TaskInfo {
-        let message = try TaskMessage(row: row, queue: queue)
-        let state = TaskState(stored: row[16])
-        let position: Int64 = row[15]
-        let next: Int64? =
-            switch state {
-            case .pending: now
-            case .scheduled, .retry: position
-            case .active, .archived, .completed, .aggregating: nil
-            }
-        return TaskInfo(
-            message,
-            state: state,
-            nextProcessAt: next.map { Date(microseconds: $0) },
-            isOrphaned: state == .active && position <= now,
-            result: try row.bytes(17)
-        )
     }
 
     // MARK: Servers
