@@ -7,6 +7,7 @@ struct NoBroker: Broker {
     var servesQueuesApart = false
     var extend: @Sendable ([LeasedTask]) async throws -> [Bool] = { _ in [] }
     var groups: @Sendable ([String]) async throws -> [GroupReference] = { _ in [] }
+    var look: @Sendable () async -> ForwardResult = { .init(moved: 0, nextDueIn: nil) }
     var end: @Sendable ([FinishRequest]) async -> [FinishResult] = { _ in [] }
 
     var name: String { "none" }
@@ -17,7 +18,7 @@ struct NoBroker: Broker {
     func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] { [] }
     func finish(_ requests: [FinishRequest]) async -> [FinishResult] { await end(requests) }
     func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool] { try await extend(tasks) }
-    func forward(queues: [String], limit: Int) async throws -> ForwardResult { .init(moved: 0, nextDueIn: nil) }
+    func forward(queues: [String], limit: Int) async throws -> ForwardResult { await look() }
     func expiredLeases(queues: [String], limit: Int) async throws -> [LeasedTask] { [] }
     func deleteExpiredCompleted(queue: String, limit: Int) async throws -> Int { 0 }
     func writeResult(_ result: [UInt8], of task: LeasedTask) async throws {}

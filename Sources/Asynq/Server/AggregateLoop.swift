@@ -100,8 +100,7 @@ final class AggregateLoop: Sendable {
                     lookAgainAt = min(lookAgainAt, nextLook(watch))
                     let next = min(lookAgainAt, nextDue)
                     if next > clock.now() { await woken.wait(until: next, clock) }
-                    // Not on the loop's clock: it spares the broker, whatever time a test has.
-                    if isSignalled { try? await Task.sleep(for: max(pause, listPause)) }
+                    if isSignalled { await clock.pause(max(pause, listPause)) }
                 } catch {
                     if Task.isCancelled { break }
                     let delay = retry.failed()

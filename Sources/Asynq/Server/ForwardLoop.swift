@@ -54,7 +54,7 @@ final class ForwardLoop: Sendable {
                 if retry.succeeded() { logger.info("forwarding due tasks again") }
                 if result.nextDueIn == .zero { continue }
                 await changed.wait(until: start.adding(wait(result, watch)), clock)
-                if unheard.withLock({ !$0.isEmpty }) { try? await clock.sleep(Self.pause) }
+                if unheard.withLock({ !$0.isEmpty }) { await clock.pause(Self.pause) }
             } catch {
                 if Task.isCancelled { return }
                 // Whether these are listened to is not known.

@@ -18,6 +18,9 @@ package struct LoopClock: Sendable {
     package let sleepUntil: @Sendable (Int64) async throws -> Void
     /// Sleeps; throws when cancelled.
     package let sleep: @Sendable (Duration) async throws -> Void
+    /// Waits a moment, to spare the broker. Not at all on a clock that only a test moves: the test may be waiting for what
+    /// comes after the moment.
+    package let pause: @Sendable (Duration) async -> Void
     /// The time of day.
     package let date: @Sendable () -> Date
 
@@ -26,6 +29,8 @@ package struct LoopClock: Sendable {
         now = { start.duration(to: clock.now).nanosecondsClamped }
         sleepUntil = { try await clock.sleep(until: start.advanced(by: .nanoseconds($0)), tolerance: nil) }
         sleep = { try await clock.sleep(until: clock.now.advanced(by: $0), tolerance: nil) }
+        let passes = clock is ContinuousClock || clock is SuspendingClock
+        pause = { if passes { try? await Task.sleep(for: $0) } }
         if let wallClock = clock as? any WallClock {
             date = { wallClock.date }
         } else {
