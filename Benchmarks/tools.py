@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How long the command line and the web dashboard take over 50 queues, one of them with a million tasks.
 
-    swift build -c release --product asynq
-    Benchmarks/tools.py [PATH_OF_ASYNQ]
+    make install PREFIX=/tmp/tools
+    Benchmarks/tools.py /tmp/tools/bin/asynq
 
 On a Redis and a SQLite file of its own. Prints medians of 20 and the slowest, in milliseconds of wall time, starting the program
 included. Needs redis-server and redis-cli.
