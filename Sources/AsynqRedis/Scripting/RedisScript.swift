@@ -21,14 +21,14 @@ package struct RedisScript: Sendable {
     static let retry = RedisScript("retry", finishing(PackageResources.retry_lua))
     static let archive = RedisScript("archive", finishing(PackageResources.archive_lua))
     static let requeue = RedisScript("requeue", finishing(PackageResources.requeue_lua))
-    static let extendLeases = RedisScript("extend_leases", PackageResources.extend_leases_lua)
+    static let extendLeases = RedisScript("extend_leases", leasing(PackageResources.extend_leases_lua))
     static let forward = RedisScript("forward", PackageResources.forward_lua)
     static let expiredLeases = RedisScript("expired_leases", PackageResources.expired_leases_lua)
     static let deleteExpiredCompleted = RedisScript(
         "delete_expired_completed",
         PackageResources.delete_expired_completed_lua
     )
-    static let writeResult = RedisScript("write_result", PackageResources.write_result_lua)
+    static let writeResult = RedisScript("write_result", leasing(PackageResources.write_result_lua))
     static let acquirePermit = RedisScript("acquire_permit", PackageResources.acquire_permit_lua)
     static let releasePermit = RedisScript("release_permit", PackageResources.release_permit_lua)
     static let writeServerState = RedisScript("write_server_state", PackageResources.write_server_state_lua)
@@ -79,6 +79,10 @@ package struct RedisScript: Sendable {
     static let archiveStaged = RedisScript("archive_staged", finishing(PackageResources.archive_staged_lua))
 
     private static func finishing(_ source: [UInt8]) -> [UInt8] {
-        PackageResources.shared_finish_lua + source
+        leasing(PackageResources.shared_finish_lua + source)
+    }
+
+    private static func leasing(_ source: [UInt8]) -> [UInt8] {
+        PackageResources.shared_lease_lua + source
     }
 }

@@ -15,11 +15,9 @@ for i = 3, #ARGV do
 end
 local marks = ARGV[2] ~= '' and string.gmatch(ARGV[2], '%d+')
 for i, score in ipairs(call('ZMSCORE', KEYS[1], unpack(ids))) do
-  -- The fraction of a second, in microseconds, tells one attempt from another, and stays.
-  local mark = score and math.floor(score % 1 * 1000000 + 0.5)
-  local expected = marks and tonumber(marks())
-  if score and (not expected or mark == expected) then
-    leases[#leases + 1] = string.format('%.0f.%06d', mark < fraction and now + 1 or now, mark)
+  local found, expected = score and mark(score), marks and tonumber(marks())
+  if score and (not expected or found == expected) then
+    leases[#leases + 1] = string.format('%.0f.%06d', found < fraction and now + 1 or now, found)
     leases[#leases + 1] = ids[i]
   else
     missing[#missing + 1] = i

@@ -1,4 +1,4 @@
--- What the scripts share that end attempts. Stands in front of each of them.
+-- What the scripts share that end attempts. Stands in front of each of them, behind shared_lease.lua.
 
 local call = redis.call
 
@@ -60,11 +60,6 @@ local function sweep(active, lease, taken, length, far, wanted, is_right)
     call('LREM', active, is_right and -count or count, '')
   end
   return count
-end
-
--- Which attempt of its task a lease belongs to: its fraction of a second, in microseconds. An extension keeps it.
-local function mark(score)
-  return math.floor(score % 1 * 1000000 + 0.5)
 end
 
 -- Sets those ids to false whose tasks do not fulfil the condition (see `leave_active`).
