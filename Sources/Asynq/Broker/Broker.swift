@@ -33,7 +33,7 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     func shutdown() async
 
     /// Stores tasks: pending, scheduled or in a group. Results are in the order of the requests.
-    func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>]
+    nonisolated(nonsending) func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>]
 
     /// Takes up to `limit` tasks from each of the queues, oldest first, and leases them to the caller for
     /// ``LeasedTask/leaseDuration``, and up to a second more. A paused queue gives none. What cannot be decoded is moved aside and logged, and never given out.

@@ -58,7 +58,7 @@ public struct AsynqClient: Sendable {
     /// - Throws: ``AsynqError``: `invalidArgument`, `duplicateTask`, `taskIDConflict`, `brokerUnavailable`,
     ///   `brokerFull` or `brokerFailure`; `CancellationError` if the caller was cancelled while waiting (the task may be stored or not).
     @discardableResult
-    public func enqueue(_ task: AsynqTask, _ options: TaskOption...) async throws -> TaskInfo {
+    nonisolated(nonsending) public func enqueue(_ task: AsynqTask, _ options: TaskOption...) async throws -> TaskInfo {
         try await enqueue(task, options: options)
     }
 
@@ -66,7 +66,9 @@ public struct AsynqClient: Sendable {
     ///
     /// - Throws: as ``enqueue(_:_:)-(AsynqTask,_)``, or what the payload's coder throws.
     @discardableResult
-    public func enqueue(_ payload: some TaskPayload, _ options: TaskOption...) async throws -> TaskInfo {
+    nonisolated(nonsending) public func enqueue(_ payload: some TaskPayload, _ options: TaskOption...) async throws
+        -> TaskInfo
+    {
         try await enqueue(try payload.asTask(), options: options)
     }
 
@@ -99,7 +101,8 @@ public struct AsynqClient: Sendable {
         return results.map { $0 ?? .failure(AsynqError(.brokerFailure, "the broker gave no answer for this task")) }
     }
 
-    private func enqueue(_ task: AsynqTask, options: [TaskOption]) async throws -> TaskInfo {
+    // Where its caller runs: a task is encoded faster than threads are changed.
+    nonisolated(nonsending) private func enqueue(_ task: AsynqTask, options: [TaskOption]) async throws -> TaskInfo {
         var requests = [try EnqueueRequest(task, options: options, ids: broker.taskIDScheme)]
         guard let result = await store(&requests).first else {
             throw AsynqError(.brokerFailure, "the broker gave no answer for this task")
@@ -113,7 +116,9 @@ public struct AsynqClient: Sendable {
     }
 
     /// Has the broker store the tasks, in a span that they carry on as headers.
-    private func store(_ requests: inout [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] {
+    nonisolated(nonsending) private func store(_ requests: inout [EnqueueRequest]) async -> [Result<
+        EnqueueReceipt, AsynqError
+    >] {
         let tracing = TaskTracing(tracer)
         guard metrics != nil || tracing != nil else { return await broker.enqueue(requests) }
         let span = tracing?.beginEnqueue(&requests)

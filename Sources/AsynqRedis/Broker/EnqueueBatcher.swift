@@ -57,7 +57,7 @@ final class EnqueueBatcher: Sendable {
         self.durability = durability
     }
 
-    func enqueue(_ tasks: [EncodedTask]) async -> [Result<EnqueueReceipt, AsynqError>] {
+    nonisolated(nonsending) func enqueue(_ tasks: [EncodedTask]) async -> [Result<EnqueueReceipt, AsynqError>] {
         let cancelled = Mutex<(job: Job?, isCancelled: Bool)>((nil, false))
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

@@ -32,7 +32,7 @@ final class WriteQueue: Sendable {
     /// Does this in a transaction, together with what others do; returns when it is committed.
     ///
     /// - Parameter weight: about how many tasks it is about.
-    func perform<Value: Sendable>(
+    nonisolated(nonsending) func perform<Value: Sendable>(
         weight: Int,
         _ body: @escaping @Sendable (TaskStore) throws -> Value
     ) async throws(AsynqError) -> Value {
