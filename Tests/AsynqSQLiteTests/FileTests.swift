@@ -175,6 +175,19 @@ struct FileTests {
         #expect(try Set(folder.ids()) == Set((0..<16).map { "task-\($0)" }))
     }
 
+    @Test func `of several that make the same file at the same moment none is refused`() async throws {
+        let folder = folder
+        for number in 0..<50 {
+            let brokers = try await withThrowingTaskGroup(of: SQLiteBroker.self) { group in
+                for _ in 0..<4 {
+                    group.addTask { try SQLiteBroker(path: folder.file("\(number).db"), logger: .silent) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            for broker in brokers { await broker.shutdown() }
+        }
+    }
+
     @Test func `a broker that has been shut down refuses everything`() async throws {
         let broker = try SQLiteBroker(path: folder.file(), logger: .silent)
         let watch = broker.makeWatch(queues: ["default"]) { _ in }

@@ -33,6 +33,8 @@ public protocol Broker: GroupBroker, InspectionBroker, ScheduleBroker, Semaphore
     func shutdown() async
 
     /// Stores tasks: pending, scheduled or in a group. Results are in the order of the requests.
+    ///
+    /// Begins where its caller runs, which may be an actor: must neither block nor compute for long there.
     nonisolated(nonsending) func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>]
 
     /// Takes up to `limit` tasks from each of the queues, oldest first, and leases them to the caller for

@@ -52,7 +52,7 @@ public struct AsynqClient: Sendable {
     /// changes nothing, if the broker has no such place.
     public var taskExecutor: (any TaskExecutor)? { broker.taskExecutor }
 
-    /// Enqueues a task. When this returns, the broker has stored it.
+    /// Enqueues a task. When this returns, the broker has stored it. It is encoded where the caller runs.
     ///
     /// - Returns: the task as it was stored.
     /// - Throws: ``AsynqError``: `invalidArgument`, `duplicateTask`, `taskIDConflict`, `brokerUnavailable`,
@@ -62,7 +62,7 @@ public struct AsynqClient: Sendable {
         try await enqueue(task, options: options)
     }
 
-    /// Enqueues a typed payload.
+    /// Enqueues a typed payload. It is encoded where the caller runs: a large one holds up an actor for as long.
     ///
     /// - Throws: as ``enqueue(_:_:)-(AsynqTask,_)``, or what the payload's coder throws.
     @discardableResult

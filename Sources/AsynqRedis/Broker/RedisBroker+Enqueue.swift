@@ -62,7 +62,7 @@ extension RedisBroker {
         }
     }
 
-    private func enqueueWithOptions(
+    nonisolated(nonsending) private func enqueueWithOptions(
         _ requests: [EnqueueRequest],
         _ keys: QueueKeys
     ) async throws -> [Result<EnqueueReceipt, AsynqError>] {

@@ -31,7 +31,7 @@ struct ScriptRunner: Sendable {
     let redis: any RedisTopology
 
     /// Replies in the order of the requests.
-    func run(_ requests: [Request]) async -> [Result<RESPValue, AsynqError>] {
+    nonisolated(nonsending) func run(_ requests: [Request]) async -> [Result<RESPValue, AsynqError>] {
         guard !requests.isEmpty else { return [] }
         return await withCheckedContinuation { continuation in
             submit(requests) { continuation.resume(returning: $0) }

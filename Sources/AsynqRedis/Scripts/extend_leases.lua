@@ -1,4 +1,4 @@
--- Extends leases. One that is gone stays gone.
+-- Extends leases. One that is gone stays gone. Marks are those of shared_lease.lua, which stands in front.
 --
 -- KEYS[1]  lease zset
 -- ARGV[1]  length of a lease in seconds
@@ -15,6 +15,7 @@ for i = 3, #ARGV do
 end
 local marks = ARGV[2] ~= '' and string.gmatch(ARGV[2], '%d+')
 for i, score in ipairs(call('ZMSCORE', KEYS[1], unpack(ids))) do
+  -- The mark stays.
   local found, expected = score and mark(score), marks and tonumber(marks())
   if score and (not expected or found == expected) then
     leases[#leases + 1] = string.format('%.0f.%06d', found < fraction and now + 1 or now, found)

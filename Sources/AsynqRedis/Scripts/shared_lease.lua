@@ -4,4 +4,3 @@
 local function mark(score)
   return math.floor(score % 1 * 1000000 + 0.5)
 end
-

@@ -30,15 +30,12 @@ final class SQLiteFile: Sendable {
             writer = try DatabaseQueue(path: path, configuration: settings)
             let synchronous = configuration.durability == .full ? "FULL" : "NORMAL"
             let pages = configuration.maxPageCount
-            try writer.writeWithoutTransaction { db in
+            try writer.writeWithoutTransaction { [writerWait] db in
                 // SQLite opens what it may not write, and says so at the first task only.
                 if sqlite3_db_readonly(db.sqliteConnection, "main") == 1 {
                     throw DatabaseError(resultCode: .SQLITE_READONLY)
                 }
-                // Not by GRDB's setting, which writes to the file each time that it is the first to open it.
-                guard try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL") == "wal" else {
-                    throw DatabaseError(message: "no write-ahead log, which its file system may not support")
-                }
+                try Self.turnLogOn(db, writerWait)
                 try db.execute(sql: "PRAGMA synchronous = \(synchronous)")
                 if let pages { try db.execute(sql: "PRAGMA max_page_count = \(pages)") }
                 if try !Schema.isCurrent(db) {
@@ -58,6 +55,22 @@ final class SQLiteFile: Sendable {
             reader = try DatabaseQueue(path: path, configuration: readerSettings)
         } catch {
             throw AsynqError(sqlite: error, path: path, busyTimeout: configuration.busyTimeout)
+        }
+    }
+
+    /// Not by GRDB's setting, which writes to the file each time that it is the first to open it.
+    private static func turnLogOn(_ db: Database, _ wait: LockWait) throws {
+        var attempt = 0
+        while true {
+            do {
+                guard try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL") == "wal" else {
+                    throw DatabaseError(message: "no write-ahead log, which its file system may not support")
+                }
+                return
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY && wait.goOn(attempt) {
+                // Of two that make the same file, SQLite refuses the second at once.
+                attempt += 1
+            }
         }
     }
 

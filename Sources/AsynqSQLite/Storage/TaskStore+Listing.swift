@@ -63,15 +63,16 @@ extension TaskStore {
             walks.append(Walk(skipped: rest + behind, isFromEnd: true, isOfQueue: true))
         }
         let walk = walks.dropFirst().reduce(walks[0]) { $1.cost < $0.cost ? $1 : $0 }
-        // In two steps, so that what is skipped is read from an index alone.
+        // In two steps, so that what is skipped is read from an index alone. What is of another list is never shown, even if
+        // somebody has written to the file so that the counts are wrong; the signs keep this from being searched for.
         let rows = try Row.fetchCursor(
             try statement(
                 """
                 SELECT \(Self.infoColumns) FROM asynq_task WHERE seq IN (\(walk.query(place.condition)))
-                ORDER BY \(walk.order)
+                  AND +queue = ? AND +state = ? ORDER BY \(walk.order)
                 """
             ),
-            arguments: (walk.isOfQueue ? [queue.id] : place.arguments) + [count, walk.skipped]
+            arguments: (walk.isOfQueue ? [queue.id] : place.arguments) + [count, walk.skipped, queue.id, state]
         )
         while let row = try rows.next() { listing.tasks.append(try taskInfo(row, queue.name)) }
         if walk.isFromEnd { listing.tasks.reverse() }
