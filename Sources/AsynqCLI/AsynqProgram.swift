@@ -65,8 +65,12 @@ package enum AsynqProgram {
             return 0
         }
         if code == ExitCode.validationFailure {
-            let message = oneLine(AsynqTool.message(for: error))
-            let help = (["asynq"] + ArgumentOrder(AsynqTool.self).path(in: words) + ["--help"]).joined(separator: " ")
+            var message = oneLine(AsynqTool.message(for: error))
+            let order = ArgumentOrder(AsynqTool.self)
+            if message.hasPrefix("Missing expected argument"), let unknown = order.unknownOption(in: words) {
+                message = unknown
+            }
+            let help = (["asynq"] + order.path(in: words) + ["--help"]).joined(separator: " ")
             let stop = message.hasSuffix(".") || message.hasSuffix("?") ? "" : "."
             Output.complain("\(message)\(stop) Try '\(help)'.")
             return Failure.wrongUsage

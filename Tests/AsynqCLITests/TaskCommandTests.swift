@@ -125,7 +125,7 @@ import Testing
             #expect(page.words("p3") != nil && page.words("p2") == nil && page.output.contains("page 2 of 2, 3 tasks"))
             #expect(
                 try await place.run("task", "ls", "-q", "default", "-s", "aggregating", "-g", "other").output
-                    == "No task is aggregating.\n"
+                    == "No task waits in the group other.\n"
             )
             try await place.client.enqueue(AsynqTask("a"), .queue("fresh"))
             #expect(

@@ -53,6 +53,60 @@ import Testing
         }
     }
 
+    @Test func `doctor tells of a replica that takes no writes`() async throws {
+        try await RedisServer.withServer { master in
+            try await RedisServer.withServer(["--replicaof", "127.0.0.1 \(master.port)"]) { server in
+                let place = Place(uri: master.uri, broker: try Store.broker(master.uri))
+                try await place.client.enqueue(AsynqTask("a"))
+                await place.broker.shutdown()
+                try await eventually("it has the data") { try server.cli("EXISTS", "asynq:queues") == "1" }
+                let outcome = try await Program.run(["doctor", "-u", server.uri, "--json"])
+                let found = try checks(outcome)
+                #expect(outcome.status == 1)
+                #expect(found["role"]?["status"] as? String == "fail")
+                #expect(found["role"]?["advice"] as? String == "name the master in --uri")
+                #expect(found["servers"]?["status"] as? String == "fail")
+                #expect(found["keys"]?["status"] as? String == "ok")
+                let refused = try await Program.run(["queue", "pause", "default", "-u", server.uri])
+                #expect(
+                    refused.errors == "asynq: this Redis is a replica, and takes no writes: name the master in --uri\n"
+                )
+            }
+        }
+    }
+
+    @Test func `doctor tells of a user who may run no scripts`() async throws {
+        try await RedisServer.withServer { server in
+            try server.cli("ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all", "-evalsha", "-eval")
+            let place = Place(uri: server.uri, broker: try Store.broker(server.uri))
+            try await place.client.enqueue(AsynqTask("a"))
+            await place.broker.shutdown()
+            let uri = server.uri.replacing("redis://", with: "redis://limited:secret@")
+            let outcome = try await Program.run(["doctor", "-u", uri, "--json"])
+            let found = try checks(outcome)
+            #expect(outcome.status == 1)
+            #expect(found["version"]?["status"] as? String == "ok")
+            #expect(found["scripts"]?["status"] as? String == "fail")
+            #expect((found["scripts"]?["message"] as? String)?.contains("NOPERM") == true)
+            #expect(!outcome.output.contains("secret"))
+        }
+    }
+
+    @Test func `what an option has made wrong names the option`() async throws {
+        try await RedisServer.withServer { server in
+            let database = try await Program.run(["stats", "-u", server.uri, "--db", "99"])
+            #expect(database.status == 1 && database.errors.hasSuffix("see --db\n"), "\(database.errors)")
+            let cluster = try await Program.run(["stats", "-u", "127.0.0.1:\(server.port)", "--cluster"])
+            #expect(cluster.status == 1 && cluster.errors.contains("leave out --cluster"), "\(cluster.errors)")
+        }
+        try await RedisServer.withServer(["--requirepass", "secret"]) { server in
+            #expect(try await Program.run(["stats", "-u", server.uri, "-psecret"]).status == 0)
+            let wrong = try await Program.run(["stats", "-u", server.uri, "-pguess"])
+            #expect(wrong.status == 1 && wrong.errors.contains("check --username and --password"), "\(wrong.errors)")
+            #expect(!wrong.errors.contains("guess"))
+        }
+    }
+
     @Test func `doctor looks through the keys of all masters of a Cluster`() async throws {
         try await ClusterSet.withCluster { set in
             let broker = try Store.broker(set.uri)
@@ -105,6 +159,40 @@ import Testing
             #expect(try await place.run("bench", "--tasks", "5").words("process")?[1] == "5")
             #expect(try await place.inspector.queues() == ["default"])
             #expect(try await place.inspector.snapshot(of: "default").pending == 1)
+        }
+    }
+
+    @Test(arguments: Store.allCases)
+    func `bench lets a paused queue go on, and deletes its own at Ctrl-C`(_ store: Store) async throws {
+        try await store.with { place in
+            try await place.client.enqueue(AsynqTask("mine"), .queue("used"))
+            try await place.inspector.pause("used")
+            let used = try await place.run("bench", "--tasks", "50", "-q", "used", "--yes")
+            #expect(used.words("process")?[1] == "50", "\(used.errors)")
+            try await withFolder { folder in
+                let errors = folder.appendingPathComponent("errors")
+                _ = FileManager.default.createFile(atPath: errors.path, contents: nil)
+                let process = try ChildProcess(
+                    try Program.path,
+                    ["bench", "--tasks", "10000000", "-u", place.uri],
+                    errors: try FileHandle(forWritingTo: errors)
+                )
+                try await eventually("it enqueues") { try await place.inspector.queues() == ["asynq-bench"] }
+                process.signal(SIGINT)
+                try await eventually("it ends") { !process.isRunning }
+                #expect(process.waitUntilExit() == 130)
+                let text = try String(contentsOf: errors, encoding: .utf8)
+                #expect(text == "asynq: interrupted; the queue \"asynq-bench\" is deleted\n")
+            }
+            #expect(try await place.inspector.queues() == [])
+        }
+    }
+
+    @Test func `watch that has seen enough, and tasks, has failed`() async throws {
+        try await Store.sqlite.with { place in
+            try await place.client.enqueue(AsynqTask("a"))
+            let outcome = try await place.run("watch", "--until-empty", "--count", "1")
+            #expect(outcome.status == 1 && outcome.errors == "asynq: there are still tasks after 1 look\n")
         }
     }
 

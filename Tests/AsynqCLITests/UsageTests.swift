@@ -13,6 +13,16 @@ import Testing
         (["queue", "sl"], "'asynq queue' has no command 'sl'; did you mean 'asynq queue ls'?"),
         (["task", "xyzzy"], "'asynq task' has no command 'xyzzy'; try 'asynq task --help'"),
         (["stats", "--jsn"], "Unknown option '--jsn'. Did you mean '--json'? Try 'asynq stats --help'."),
+        (
+            ["task", "ls", "--quee", "x", "-s", "retry"],
+            "Unknown option '--quee'. Did you mean '--queue'? Try 'asynq task ls"
+        ),
+        (
+            ["task", "enqueue", "--typ=x"],
+            "Unknown option '--typ'. Did you mean '--type'? Try 'asynq task enqueue --help'."
+        ),
+        (["help", "queue", "lx"], "'asynq queue' has no command 'lx'; did you mean 'asynq queue ls'?"),
+        (["queue", "ls", "-u", "sqlite:x", "--cluster"], "--cluster is for Redis; a SQLite file has no such thing"),
         (["task", "ls", "-q", "x"], "Missing expected argument '--state <state>'. Try 'asynq task ls --help'."),
         (["task", "enqueue", "-t", "a", "--timeout", "5"], "Try 'asynq task enqueue --help'."),
         (["metrics", "--port", "70000"], "asynq: --port must be 0 to 65535. Try 'asynq metrics --help'."),
@@ -61,6 +71,20 @@ import Testing
     @Test func `a version is printed, also as JSON`() async throws {
         #expect(try await Program.run(["version"]).output == "asynq \(AsynqProgram.version)\n")
         #expect(try await Program.run(["version", "--json"]).json()["version"] as? String == AsynqProgram.version)
+    }
+
+    @Test func `a result that cannot be written is no success, and says so`() async throws {
+        try await withFolder { folder in
+            let errors = folder.appendingPathComponent("errors")
+            let process = try ChildProcess(
+                "/bin/bash",
+                ["-c", "'\(try Program.path)' version > /dev/full 2> '\(errors.path)'"]
+            )
+            try await eventually("it ends") { !process.isRunning }
+            #expect(process.waitUntilExit() == 1)
+            let text = try String(contentsOf: errors, encoding: .utf8)
+            #expect(text.hasPrefix("asynq: cannot write the result: No space left on device"), "\(text)")
+        }
     }
 
     @Test func `a reader that has seen enough ends the program quietly`() async throws {

@@ -23,10 +23,35 @@ struct ArgumentOrder {
             throw unknown(word, in: group, path)
         }
         if rest.first == "help", path.isEmpty {
+            try check(rest.dropFirst())
             path = rest
             rest = []
         }
         return path + options + rest
+    }
+
+    /// What help is asked of.
+    private func check(_ names: ArraySlice<String>) throws {
+        var path: [String] = []
+        for name in names where !name.hasPrefix("-") {
+            let group = command(path)
+            guard !group.configuration.subcommands.isEmpty else { return }
+            guard Self.subcommand(name, of: group) != nil else { throw unknown(name, in: group, path) }
+            path.append(name)
+        }
+    }
+
+    /// A sentence about the first option of a line that its command does not have; `nil` if there is none. The parser says
+    /// only that one is missing.
+    func unknownOption(in words: [String]) -> String? {
+        let help = AsynqTool.helpMessage(for: command(path(in: words)))
+        let known = help.matches(of: /--[a-z][a-z-]*/).map { String($0.output) }
+        let given = words.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { word in
+            Self.withHyphens(String(word.prefix { $0 != "=" }))
+        }
+        guard let unknown = given.first(where: { !known.contains($0) }) else { return nil }
+        let hint = Suggestion.nearest(to: unknown, among: known).map { " Did you mean '\($0)'?" } ?? ""
+        return "Unknown option '\(Printable.line(unknown))'.\(hint)"
     }
 
     /// The commands that a line names.

@@ -44,10 +44,36 @@ struct BenchCommand: BrokerCommand {
                 throw Failure("nothing was done")
             }
         }
+        if try await session.inspector.servers().contains(where: { $0.queues.keys.contains(queue) }) {
+            throw Failure("a running server takes tasks of the queue \"\(name)\": name another with --queue")
+        }
+        let times = Mutex<(enqueue: Duration, process: Duration)?>(nil)
+        do {
+            try await Interruption.end {
+                let measured = try await measure(session)
+                times.withLock { $0 = measured }
+            }
+        } catch {
+            // What failed first is what there is to say.
+            _ = try? await session.inspector.deleteQueue(queue, force: true)
+            throw error
+        }
+        try await session.inspector.deleteQueue(queue, force: true)
+        guard let measured = times.withLock({ $0 }) else {
+            throw Failure("interrupted; the queue \"\(name)\" is deleted", status: 130)
+        }
+        show(measured.enqueue, measured.process, session)
+    }
+
+    private func measure(_ session: Session) async throws -> (Duration, Duration) {
         let clock = ContinuousClock()
         let enqueued = try await clock.measure { try await enqueue(session) }
-        let processed = try await clock.measure { try await process(session) }
-        try await session.inspector.deleteQueue(queue, force: true)
+        // One that was there may be paused.
+        try await session.inspector.resume(queue)
+        return (enqueued, try await clock.measure { try await process(session) })
+    }
+
+    private func show(_ enqueued: Duration, _ processed: Duration, _ session: Session) {
         let rates = [enqueued, processed].map { Int(Double(tasks) / ($0 / .seconds(1))) }
         let json = JSONValue.object([
             "tasks": .int(tasks),
@@ -74,6 +100,7 @@ struct BenchCommand: BrokerCommand {
             for caller in 0..<callers {
                 group.addTask {
                     for _ in 0..<(tasks / callers + (caller < tasks % callers ? 1 : 0)) {
+                        try Task.checkCancellation()
                         try await client.enqueue(task)
                     }
                 }

@@ -36,12 +36,7 @@ struct DashCommand: BrokerCommand {
         if let number = try await program.run() {
             // Ends as the signal asks, now that the terminal is as it was.
             signal(number, SIG_DFL)
-            // Swift's threads let no signals through.
-            var signals = sigset_t()
-            sigemptyset(&signals)
-            sigaddset(&signals, number)
-            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-            raise(number)
+            Terminal.raiseHere(number)
         }
     }
 }

@@ -83,24 +83,44 @@ private struct Examination {
         self.session = session
     }
 
+    /// - Throws: if the broker does not answer; what it refuses is a finding.
     func findings() async throws -> [Finding] {
-        async let info = session.inspector.info()
-        async let serverList = session.inspector.servers()
+        var findings = try await check("store") { StoreChecks(try await session.inspector.info()).findings }
+        findings += try await queueFindings()
+        findings += try await check("keys") { try await unknownKeys().map { [$0] } ?? [] }
+        return findings
+    }
+
+    private func queueFindings() async throws -> [Finding] {
         // Figures are read by scripts: if this works, so do they.
         let sent = Date()
-        let queues = try await session.inspector.snapshots()
-        let answered = Date()
-        let servers = try await serverList
-        var findings = StoreChecks(try await info).findings
-        if try await info.kind == "redis" {
-            findings.append(Finding("scripts", .ok, "Lua scripts run"))
+        var queues: [QueueSnapshot] = []
+        var findings = try await check("scripts") {
+            queues = try await session.inspector.snapshots()
+            return session.broker is RedisBroker ? [Finding("scripts", .ok, "Lua scripts run")] : []
         }
-        if let queue = queues.last { findings.append(Self.clock(queue.time, between: sent, and: answered)) }
-        findings.append(try await orphans(queues))
-        findings.append(Self.unserved(queues, servers))
-        findings.append(Self.paused(queues))
-        if let keys = try await unknownKeys() { findings.append(keys) }
-        return findings
+        guard !findings.contains(where: { $0.level == .fail }) else { return findings }
+        if let queue = queues.last { findings.append(Self.clock(queue.time, between: sent, and: Date())) }
+        findings += try await check("leases") { [try await orphans(queues)] }
+        findings += try await check("servers") { [Self.unserved(queues, try await session.inspector.servers())] }
+        return findings + [Self.paused(queues)]
+    }
+
+    /// What the broker refuses is what a doctor is asked about.
+    private func check(_ name: String, _ body: () async throws -> [Finding]) async throws -> [Finding] {
+        do {
+            return try await body()
+        } catch let error as AsynqError where (error.cause as? RedisError)?.serverCode != nil {
+            return [
+                Finding(
+                    name,
+                    .fail,
+                    "cannot be looked at: \(Failure(error, session.broker).message)",
+                    advice:
+                        "Redis answers, and refuses this: until it does not, other commands and servers fail as well"
+                )
+            ]
+        }
     }
 
     private static func clock(_ time: Date, between sent: Date, and answered: Date) -> Finding {
@@ -130,14 +150,17 @@ private struct Examination {
         return Finding(
             "leases",
             .warn,
-            "\(orphans.count) active tasks have no lease or one that has ended, such as \(first.id) in \(first.queue)",
+            "\(orphans.count) active \(orphans.count == 1 ? "task has" : "tasks have") no lease or one that has ended, "
+                + "such as \(first.id) in \(first.queue)",
             advice: "a running server of that queue takes them up a minute later; start one if there is none"
         )
     }
 
     private static func unserved(_ queues: [QueueSnapshot], _ servers: [ServerInfo]) -> Finding {
         let served = Set(servers.flatMap(\.queues.keys))
-        let waiting = queues.filter { $0.pending + $0.scheduled + $0.retry > 0 && !served.contains($0.queue) }
+        let waiting = queues.filter {
+            $0.pending + $0.scheduled + $0.retry + $0.aggregating > 0 && !served.contains($0.queue)
+        }
         guard !waiting.isEmpty else {
             return Finding("servers", .ok, "each queue with tasks that wait has a server (\(servers.count) running)")
         }

@@ -34,7 +34,10 @@ struct MetricsExporter: Sendable {
                     }
                 }
         } catch {
-            throw Failure("cannot listen on \(Printable.line(host)):\(port): \(error); choose another --port or --host")
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            throw Failure(
+                "cannot listen on \(Printable.line(host)):\(port): \(reason); choose another --port or --host"
+            )
         }
         let address = server.channel.localAddress
         onListening("\(address?.ipAddress ?? host):\(address?.port ?? port)")

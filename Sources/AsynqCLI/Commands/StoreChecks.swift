@@ -86,7 +86,7 @@ struct StoreChecks {
         return Finding(
             "persistence",
             .warn,
-            "no append-only file: a crash of Redis loses what is newer than its last snapshot",
+            "no append-only file: a crash of Redis loses what is newer than its last snapshot, and all if it takes none",
             advice: "CONFIG SET appendonly yes, and the same in redis.conf, if tasks must not be lost"
         )
     }
@@ -102,7 +102,11 @@ struct StoreChecks {
                 advice: isUp ? nil : "look at the master and at the network between them"
             )
         }
-        return Finding("replication", .ok, replicas == 0 ? "no replicas" : "\(replicas) replicas")
+        return Finding(
+            "replication",
+            .ok,
+            replicas == 0 ? "no replicas" : "\(replicas) replica\(replicas == 1 ? "" : "s")"
+        )
     }
 
     private var role: Finding {

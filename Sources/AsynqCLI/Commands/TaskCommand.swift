@@ -74,7 +74,10 @@ extension TaskCommand {
             session.output.print(json) { page in
                 page.table(
                     TaskTable.table(tasks.tasks, selection.state, now: Date()),
-                    ifEmpty: tasks.total == 0 ? "No task \(TaskTable.verb(selection.state))." : "There is no such page."
+                    ifEmpty: tasks.total > 0
+                        ? "There is no such page."
+                        : selection.group.map { "No task waits in the group \(Printable.line($0))." }
+                            ?? "No task \(TaskTable.verb(selection.state))."
                 )
                 if tasks.pageCount > 1 {
                     page.line()

@@ -17,7 +17,8 @@ struct WatchCommand: BrokerCommand {
 
     @Argument(help: "Names of queues. (default: all)") var queues: [String] = []
     @Option(help: ArgumentHelp("How often to read.", valueName: "duration")) var refresh = DurationArgument(.seconds(2))
-    @Option(help: ArgumentHelp("End after so many times.", valueName: "number")) var count: Int?
+    @Option(help: ArgumentHelp("End after so many times; with --until-empty it has failed then.", valueName: "number"))
+    var count: Int?
     @Flag(help: "End when no task is active, pending, aggregating, scheduled or in retry.") var untilEmpty = false
     @OptionGroup var output: OutputOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
@@ -43,10 +44,16 @@ struct WatchCommand: BrokerCommand {
             data.readAt = Date()
             trends.add(data)
             if !session.output.isJSON, session.output.width != nil, session.output.isTerminal {
-                let lines = table(snapshots, trends).lines(
+                // What has left the screen at the top could not be drawn over.
+                let room = max(1, (TerminalSize.ofStandardOutput?.rows ?? .max) - 3)
+                let shown = snapshots.count > room ? Array(snapshots.prefix(room)) : snapshots
+                var lines = table(shown, trends).lines(
                     width: session.output.width,
                     isColoured: session.output.isColoured
                 )
+                if shown.count < snapshots.count {
+                    lines.append("and \(snapshots.count - shown.count) more: name those that you want to see")
+                }
                 // Over what was drawn before.
                 Output.write(
                     (drawn > 0 ? "\u{1B}[\(drawn)A" : "") + lines.map { "\r\($0)\u{1B}[K\n" }.joined() + "\u{1B}[J"
@@ -57,7 +64,10 @@ struct WatchCommand: BrokerCommand {
             }
             let states: [TaskState] = [.active, .pending, .aggregating, .scheduled, .retry]
             if untilEmpty, snapshots.allSatisfy({ queue in states.allSatisfy { queue[$0] == 0 } }) { return }
-            if let count, round >= count { return }
+            if let count, round >= count {
+                guard untilEmpty else { return }
+                throw Failure("there are still tasks after \(count) \(count == 1 ? "look" : "looks")")
+            }
             try await Task.sleep(for: refresh.duration)
         }
     }

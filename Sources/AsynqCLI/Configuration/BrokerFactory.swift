@@ -30,6 +30,9 @@ extension ConnectionSettings {
     private func uri() throws -> String {
         let addresses = text(.clusterAddresses)
         guard try isTrue(.cluster) || addresses != nil else { return text(.uri) ?? Self.defaultURI }
+        if addresses == nil, text(.uri)?.hasPrefix("sqlite:") == true {
+            throw Failure.usage("--cluster is for Redis; a SQLite file has no such thing")
+        }
         let nodes = addresses ?? text(.uri) ?? Self.defaultURI
         return nodes.contains("://") ? nodes : "redis-cluster://" + nodes.filter { !$0.isWhitespace }
     }

@@ -18,7 +18,7 @@ struct ConnectionOptions: ParsableArguments {
     var username: String?
 
     @Option(
-        name: [.customShort("p"), .long],
+        name: [.customShort("p", allowingJoined: true), .long],
         help: ArgumentHelp(
             "Password of Redis. ASYNQ_PASSWORD keeps it out of the list of processes.",
             valueName: "text"

@@ -55,9 +55,13 @@ extension Failure {
             return
         }
         let message = Printable.line(error.message)
+        let cause = error.cause as? RedisError
+        if let refusal = Self.refusal(cause, message) {
+            self.init(refusal)
+            return
+        }
         switch error.code {
         case .brokerUnavailable:
-            let cause = error.cause as? RedisError
             // Without the name of the command: whoever typed this one did not.
             let text = Printable.line(cause?.message ?? error.message)
             if cause?.code == .authenticationFailed {
@@ -70,6 +74,22 @@ extension Failure {
         case .queueNotEmpty: self.init(message.replacing("or use force", with: "or use --force"))
         case .invalidArgument: self.init(message, status: Failure.wrongUsage)
         default: self.init(message)
+        }
+    }
+
+    /// What Redis will not do, and the way out; `nil` for what says so itself.
+    private static func refusal(_ error: RedisError?, _ message: String) -> String? {
+        if message.contains("cluster support disabled") {
+            return
+                "this Redis is no node of a Cluster: leave out --cluster and --cluster-addrs, or name a node in --uri"
+        }
+        if message.contains("DB index is out of range") { return "this Redis has no database of that number: see --db" }
+        switch error?.serverCode {
+        case "READONLY": return "this Redis is a replica, and takes no writes: name the master in --uri"
+        case "NOPERM":
+            return "\(message); give this user the rights that the documentation lists under Security, or name another "
+                + "with --username"
+        default: return nil
         }
     }
 }

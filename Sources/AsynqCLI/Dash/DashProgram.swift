@@ -29,6 +29,7 @@ struct DashProgram {
     let depth: ColourDepth
 
     /// - Returns: the signal that ended it, if one did.
+    /// - Throws: ``Failure`` if the broker cannot even be read once.
     func run() async throws -> Int32? {
         let terminal = try Terminal()
         let (events, input) = AsyncStream<Event>.makeStream()
@@ -38,7 +39,7 @@ struct DashProgram {
             source.stop()
             terminal.leave()
         }
-        return await withTaskGroup(of: Void.self) { group in
+        return try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             let clock = ContinuousClock()
             group.addTask {
@@ -60,6 +61,7 @@ struct DashProgram {
                     model.show(data)
                     if reader.end() { read() }
                 case .failed(let message):
+                    guard model.data.info != nil else { throw Failure(message) }
                     model.show(readError: message)
                     if reader.end() { read() }
                 case .refused(let message): model.show(error: message)

@@ -80,18 +80,54 @@ struct DashView {
     private mutating func drawFoot() {
         let row = grid.rows - 1
         if let question = model.question {
-            grid.put(" \(question.question) y: yes, other keys: no", row: row, column: 0)
-            grid.mark(row: row, look: Look(.yellow, reversed: true, bold: true))
+            drawMessage("\(question.question) y: yes, other keys: no", Look(.yellow, reversed: true, bold: true))
         } else if model.isFiltering {
             grid.put(" /\(model.filter)█", row: row, column: 0, look: Look(bold: true))
         } else if let notice = model.notice {
-            grid.put(" \(notice.text)", row: row, column: 0, look: Look(notice.isError ? .red : .green, bold: true))
+            drawMessage(notice.text, Look(notice.isError ? .red : .green, bold: true))
         } else if let error = model.readError {
-            grid.put(" \(error)", row: row, column: 0, look: Look(.red, bold: true))
+            drawMessage(error, Look(.red, bold: true))
         } else {
-            let filter = model.filter.isEmpty ? "" : "  filter: \(model.filter) (esc: all)"
-            grid.put(" \(keys)\(filter)", row: row, column: 0, look: Look(.dim))
+            var column = 1
+            if !model.filter.isEmpty {
+                let filter = "filter: \(model.filter) (esc: all)"
+                column = grid.put(filter, row: row, column: column, look: Look(bold: true)) + 2
+            }
+            grid.put(keys, row: row, column: column, look: Look(.dim))
         }
+    }
+
+    /// At the foot, on as many rows as it needs: what it says last is as important as what it says first.
+    private mutating func drawMessage(_ text: String, _ look: Look) {
+        let lines = Self.wrapped(text, columns: grid.columns - 2)
+        let first = max(body.lowerBound, grid.rows - lines.count)
+        for (offset, line) in lines.prefix(grid.rows - first).enumerated() {
+            grid.put(String(repeating: " ", count: grid.columns), row: first + offset, column: 0)
+            grid.put(" " + line, row: first + offset, column: 0, look: look)
+            if look.isReversed { grid.mark(row: first + offset, look: look) }
+        }
+    }
+
+    /// Lines that are no wider than that, between words where there are any.
+    static func wrapped(_ text: String, columns: Int) -> [String] {
+        var lines: [String] = []
+        var line = ""
+        for word in text.split(separator: " ") {
+            var word = String(word)
+            if !line.isEmpty, Printable.width(line) + 1 + Printable.width(word) <= columns {
+                line += " " + word
+                continue
+            }
+            if !line.isEmpty { lines.append(line) }
+            while Printable.width(word) > columns {
+                let end =
+                    word.indices.dropFirst().first { Printable.width(String(word[...$0])) > columns } ?? word.endIndex
+                lines.append(String(word[..<end]))
+                word = String(word[end...])
+            }
+            line = word
+        }
+        return lines + [line]
     }
 
     private var keys: String {
@@ -188,7 +224,11 @@ struct DashView {
         let table = TaskTable.table(model.tasks, model.state, now: model.data.readAt)
         let isLoaded = model.openPage != nil
         let message =
-            isLoaded ? "No task \(model.filter.isEmpty ? TaskTable.verb(model.state) : "matches")." : "reading…"
+            !isLoaded
+            ? "reading…"
+            : model.filter.isEmpty
+                ? "No task \(TaskTable.verb(model.state))."
+                : model.pageCount > 1 ? "No task of this page matches; n: the next page." : "No task matches."
         drawTable(table, from: body.lowerBound + 1, ifEmpty: message)
         if let page = model.openPage, page.total > model.tasks.count {
             // Of the page that is shown: what was asked for may still be on its way.

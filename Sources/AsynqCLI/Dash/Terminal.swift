@@ -55,11 +55,25 @@ final class Terminal: Sendable {
         }
     }
 
+    /// To this thread, whose signals Swift has blocked.
+    static func raiseHere(_ number: Int32) {
+        var (signals, before) = (sigset_t(), sigset_t())
+        sigemptyset(&signals)
+        sigaddset(&signals, number)
+        pthread_sigmask(SIG_UNBLOCK, &signals, &before)
+        raise(number)
+        pthread_sigmask(SIG_SETMASK, &before, nil)
+    }
+
     /// Gives the terminal to the shell until this program is to go on.
     func suspend() {
         leave()
-        // To the whole group, so that whatever started this one stops as well.
+        // The others of the group, so that whatever started this one stops as well. Then this thread, which stops before it
+        // goes on; a signal to the process would be another thread's, and come when the terminal has been taken again.
+        signal(SIGTSTP, SIG_IGN)
         kill(0, SIGTSTP)
+        signal(SIGTSTP, SIG_DFL)
+        Self.raiseHere(SIGTSTP)
         enter()
     }
 }

@@ -87,7 +87,7 @@ enum JSONDocumentation {
         | `cron history` | `events`: `entry`, `task_id`, `enqueued_at` |
         | `doctor` | `checks`: `check`, `status` (`ok`, `warn`, `fail`), `message`, `advice` |
         | `watch` | an object on each line: `timestamp`, a number for each state, `processed`, `failed`, `processed_per_second` |
-        | `bench` | `tasks`, `payload_bytes`, `enqueued_per_second`, `processed_per_second` |
+        | `bench` | `tasks`, `payload_bytes`, `concurrency`, `enqueued_per_second`, `processed_per_second` |
         | `version` | `version` |
 
         """

@@ -58,6 +58,8 @@ struct Manual {
             return "| `--\(option)` | `\(name.environmentName)` | `\(name.rawValue)` |"
         }.joined(separator: "\n"))
 
+        `ASYNQ_CONFIG` names the file where `--config` does not.
+
         Where a URI itself names a database, a user or a password, only an option from a place that is at least as strong \
         as the URI's replaces it. In names of options and keys `_` and `-` mean the same.
 
@@ -102,6 +104,7 @@ struct Manual {
             text +=
                 ".TP\n.B \(name.environmentName)\nAs \\-\\-\(Self.escaped(name.rawValue.replacing("_", with: "-"))).\n"
         }
+        text += ".TP\n.B ASYNQ_CONFIG\nAs \\-\\-config.\n"
         return text
             + ".SH \"EXIT STATUS\"\n0 done, 1 it failed, 64 wrong usage.\n"
     }

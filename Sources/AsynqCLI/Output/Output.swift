@@ -88,7 +88,11 @@ struct Output: Sendable {
                 var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = withUnsafeMutablePointer(to: &poll) { systemPoll($0) }
             } else if errno != EINTR {
-                exit(errno == EPIPE ? 0 : 1)
+                let (code, reason) = (errno, String(cString: strerror(errno)))
+                if code != EPIPE, descriptor != STDERR_FILENO {
+                    complain("cannot write the result: \(reason); what was asked for may have been done")
+                }
+                exit(code == EPIPE ? 0 : 1)
             }
         }
     }

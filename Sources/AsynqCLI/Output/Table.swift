@@ -73,8 +73,10 @@ struct Table {
         guard let width else { return widths }
         var excess = widths.reduce(0, +) + Self.gap * (columns.count - 1) - width
         while excess > 0 {
-            // The widest gives way first, to the next one's width.
-            let flexible = widths.indices.filter { columns[$0].isFlexible && widths[$0] > Self.least }
+            // The widest gives way first, to the next one's width; ids, which are copied, only when nothing else can.
+            let all = widths.indices.filter { columns[$0].isFlexible && widths[$0] > Self.least }
+            let others = all.filter { !columns[$0].keepsEnd }
+            let flexible = others.isEmpty ? all : others
             guard let widest = flexible.max(by: { widths[$0] < widths[$1] }) else { break }
             let next = flexible.filter { $0 != widest }.map { widths[$0] }.max() ?? Self.least
             let cut = min(excess, max(1, widths[widest] - max(Self.least, next)))

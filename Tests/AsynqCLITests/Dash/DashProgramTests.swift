@@ -180,6 +180,62 @@ import Testing
         }
     }
 
+    @Test func `ctrl-z gives the terminal to the shell, and fg takes it again`() async throws {
+        try await Store.sqlite.with { place in
+            try await fill(place)
+            try await withFolder { folder in
+                let tmux = Tmux(folder: folder)
+                try await tmux.run(
+                    "new-session",
+                    "-d",
+                    "-s",
+                    "main",
+                    "-x",
+                    "80",
+                    "-y",
+                    "24",
+                    "bash --norc --noprofile -i"
+                )
+                do {
+                    let dash = "ASYNQ_URI='\(place.uri)' '\(try Program.path)' dash --refresh 100ms"
+                    try await tmux.press("PS1='ready '", "Enter")
+                    try await tmux.expect("ready ")
+                    try await tmux.press("clear; " + dash, "Enter")
+                    for round in 1...3 {
+                        try await tmux.expect("2 queues")
+                        try await tmux.press("C-z")
+                        try await tmux.expect("Stopped")
+                        let look =
+                            "clear; stty -a | grep -oE -- '-?(icanon|echo|isig)\\b' | tr '\\n' ' '; echo round $((\(round)))"
+                        try await tmux.press(look, "Enter")
+                        try await tmux.expect("isig icanon echo round \(round)")
+                        try await tmux.press("clear; fg", "Enter")
+                        try await tmux.expect("2 queues")
+                        try await tmux.press("?")
+                        try await tmux.expect("next or previous state of tasks")
+                        try await tmux.press("Escape")
+                    }
+                    try await tmux.press("q")
+                    try await tmux.expect("ready")
+                    try await tmux.run("kill-server")
+                } catch {
+                    try await tmux.run("kill-server")
+                    throw error
+                }
+            }
+        }
+    }
+
+    @Test func `a broker that cannot be read at all ends it with one line`() async throws {
+        let missing = Place(uri: "redis://127.0.0.1:1", broker: try Store.broker("redis://127.0.0.1:1"))
+        try await withDash(missing) { tmux in
+            try await tmux.expect("ended 1")
+            try await tmux.expect("connection refused")
+            try await tmux.expect("isig icanon echo sane")
+        }
+        await missing.broker.shutdown()
+    }
+
     @Test func `it fills large terminals, follows their size, and is as useful without colours`() async throws {
         try await Store.sqlite.with { place in
             try await fill(place)

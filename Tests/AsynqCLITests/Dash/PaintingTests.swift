@@ -52,6 +52,22 @@ import Testing
         )
     }
 
+    @Test func `other texts give way before an id, which is copied`() {
+        var table = Table([.id("ID"), .text("TYPE"), .text("PAYLOAD")])
+        let id = "0198c2f4-df10-7634-a8d5-4c9f84e6517e"
+        table.add(.init(id), "email:welcome", .init(String(repeating: "x", count: 60)))
+        let lines = table.lines(width: 80, isColoured: false)
+        #expect(lines[1].hasPrefix(id + "  email:welcome  xxx"))
+        #expect(lines.allSatisfy { Printable.width($0) <= 80 })
+    }
+
+    @Test func `a message is broken between words, and a long word anywhere`() {
+        #expect(DashView.wrapped("cannot run it: it is active", columns: 14) == ["cannot run it:", "it is active"])
+        #expect(DashView.wrapped("abcdefgh ij", columns: 3) == ["abc", "def", "gh", "ij"])
+        #expect(DashView.wrapped("gh ij", columns: 5) == ["gh ij"])
+        #expect(DashView.wrapped("", columns: 5) == [""])
+    }
+
     @Test func `a terminal shows each screen of a random series`() {
         var generator = SeededGenerator(seed: 7)
         let painter = GridPainter(depth: .sixteen)
