@@ -177,14 +177,19 @@ struct FileTests {
 
     @Test func `of several that make the same file at the same moment none is refused`() async throws {
         let folder = folder
-        for number in 0..<50 {
-            let brokers = try await withThrowingTaskGroup(of: SQLiteBroker.self) { group in
-                for _ in 0..<4 {
-                    group.addTask { try SQLiteBroker(path: folder.file("\(number).db"), logger: .silent) }
+        for number in 0..<60 {
+            // On threads of their own, which begin together: tasks would take turns.
+            let (outcomes, input) = AsyncStream<Result<SQLiteBroker, any Error>>.makeStream()
+            let start = DispatchSemaphore(value: 0)
+            let count = 6
+            for _ in 0..<count {
+                Thread.detachNewThread {
+                    start.wait()
+                    input.yield(Result { try SQLiteBroker(path: folder.file("\(number).db"), logger: .silent) })
                 }
-                return try await group.reduce(into: []) { $0.append($1) }
             }
-            for broker in brokers { await broker.shutdown() }
+            for _ in 0..<count { start.signal() }
+            for await outcome in outcomes.prefix(count) { await (try outcome.get()).shutdown() }
         }
     }
 

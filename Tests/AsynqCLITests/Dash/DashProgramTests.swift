@@ -201,7 +201,7 @@ import Testing
                     try await tmux.press("PS1='ready '", "Enter")
                     try await tmux.expect("ready ")
                     try await tmux.press("clear; " + dash, "Enter")
-                    for round in 1...3 {
+                    for round in 1...8 {
                         try await tmux.expect("2 queues")
                         try await tmux.press("C-z")
                         try await tmux.expect("Stopped")
