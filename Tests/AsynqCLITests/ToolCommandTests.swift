@@ -21,7 +21,8 @@ import Testing
             let names = try checks(try await Program.run(["doctor", "-u", server.uri, "--json"])).keys
             #expect(
                 Set(names).isSuperset(of: [
-                    "version", "eviction", "memory", "persistence", "replication", "scripts", "leases", "servers",
+                    "version", "eviction", "memory", "persistence", "replication", "clock", "scripts", "leases",
+                    "servers",
                     "keys",
                 ])
             )

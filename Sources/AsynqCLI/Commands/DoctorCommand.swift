@@ -85,22 +85,27 @@ private struct Examination {
 
     /// - Throws: if the broker does not answer; what it refuses is a finding.
     func findings() async throws -> [Finding] {
-        var findings = try await check("store") { StoreChecks(try await session.inspector.info()).findings }
+        var findings = try await check("store") {
+            let sent = Date()
+            let info = try await session.inspector.info()
+            let time = info["server_time_usec"].flatMap(Double.init).map { Date(timeIntervalSince1970: $0 / 1_000_000) }
+            let clock = time.map { [Self.clock($0, between: sent, and: Date())] } ?? []
+            return StoreChecks(info).findings + clock
+        }
         findings += try await queueFindings()
         findings += try await check("keys") { try await unknownKeys().map { [$0] } ?? [] }
         return findings
     }
 
     private func queueFindings() async throws -> [Finding] {
-        // Figures are read by scripts: if this works, so do they.
-        let sent = Date()
         var queues: [QueueSnapshot] = []
         var findings = try await check("scripts") {
             queues = try await session.inspector.snapshots()
+            // Figures are read by scripts: if this works, so do they. Of a queue that is not there, too.
+            if queues.isEmpty { _ = try await session.broker.snapshots(of: ["default"]) }
             return session.broker is RedisBroker ? [Finding("scripts", .ok, "Lua scripts run")] : []
         }
         guard !findings.contains(where: { $0.level == .fail }) else { return findings }
-        if let queue = queues.last { findings.append(Self.clock(queue.time, between: sent, and: Date())) }
         findings += try await check("leases") { [try await orphans(queues)] }
         findings += try await check("servers") { [Self.unserved(queues, try await session.inspector.servers())] }
         return findings + [Self.paused(queues)]

@@ -6,7 +6,8 @@ extension TaskCommand {
         static let configuration = CommandConfiguration(
             commandName: "runall",
             abstract: "Put all tasks of a state at the end of their queue now.",
-            usage: "asynq task runall --queue <name> --state <state> [<options>]"
+            usage: "asynq task runall --queue <name> --state <state> [<options>]",
+            discussion: TaskMove.run.statesInWords
         )
 
         @OptionGroup var selection: SelectionOptions
@@ -31,7 +32,8 @@ extension TaskCommand {
         static let configuration = CommandConfiguration(
             commandName: "archiveall",
             abstract: "Archive all tasks of a state.",
-            usage: "asynq task archiveall --queue <name> --state <state> [<options>]"
+            usage: "asynq task archiveall --queue <name> --state <state> [<options>]",
+            discussion: TaskMove.archive.statesInWords
         )
 
         @OptionGroup var selection: SelectionOptions
@@ -56,7 +58,8 @@ extension TaskCommand {
         static let configuration = CommandConfiguration(
             commandName: "deleteall",
             abstract: "Delete all tasks of a state. Asks first at a terminal.",
-            usage: "asynq task deleteall --queue <name> --state <state> [<options>]"
+            usage: "asynq task deleteall --queue <name> --state <state> [<options>]",
+            discussion: TaskMove.delete.statesInWords
         )
 
         @OptionGroup var selection: SelectionOptions
@@ -87,6 +90,14 @@ extension TaskCommand {
             )
             progress.end(count, key: "deleted", session.output)
         }
+    }
+}
+
+extension TaskMove {
+    /// In which states it takes all tasks.
+    fileprivate var statesInWords: String {
+        let states = TaskState.inOrder.filter(bulkStates.contains).map(\.rawValue)
+        return "The state may be \(states.dropLast().joined(separator: ", ")) or \(states.last ?? "")."
     }
 }
 

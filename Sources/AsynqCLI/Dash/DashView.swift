@@ -143,7 +143,7 @@ struct DashView {
         let lines = [
             ("up down  j k", "move"), ("enter", "open what is selected"), ("esc  q", "back; quit on the first screen"),
             ("tab  l  h", "next or previous state of tasks"), ("n  p", "next or previous page"),
-            ("g  G", "to the beginning, to the end"), ("/", "filter by text; esc shows all again"),
+            ("g  G", "to the beginning, to the end"), ("/", "filter what is listed; esc shows all again"),
             ("P", "pause a queue, or let it go on"), ("R  A  D  C", "run, archive, delete, cancel a task"),
             ("D", "delete a queue"), ("s  i", "servers, broker"), ("r  ctrl-l", "read anew, draw anew"),
             ("ctrl-z  ctrl-c", "suspend, quit"),

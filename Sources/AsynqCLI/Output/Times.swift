@@ -39,7 +39,9 @@ enum Times {
         guard let date else { return "-" }
         let duration = between(now, date)
         if abs(duration / .seconds(1)) < 1 { return "now" }
-        return duration > .zero ? "in \(short(duration))" : "\(short(.zero - duration)) ago"
+        // To the whole second: an hour that was just given is not 59 minutes.
+        let wait = Duration.seconds((duration / .seconds(1)).rounded())
+        return duration > .zero ? "in \(short(wait))" : "\(short(.zero - duration)) ago"
     }
 
     /// For one thing in full: both.
