@@ -53,8 +53,9 @@ struct DashView {
         grid.mark(row: 0, look: Look(reversed: true, bold: true))
         let totals = QueueTotals(model.data.queues)
         var column = 1
+        let queues = model.data.queues.count
         for (text, style) in [
-            ("\(model.data.queues.count) queues", Style.plain), ("\(totals[.active]) active", .green),
+            ("\(queues) queue\(queues == 1 ? "" : "s")", Style.plain), ("\(totals[.active]) active", .green),
             ("\(totals[.pending]) pending", .cyan), ("\(totals[.retry]) retry", .yellow),
             ("\(totals[.archived]) archived", .red),
         ] {
