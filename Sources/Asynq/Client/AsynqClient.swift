@@ -116,9 +116,9 @@ public struct AsynqClient: Sendable {
     }
 
     /// Has the broker store the tasks, in a span that they carry on as headers.
-    nonisolated(nonsending) private func store(_ requests: inout [EnqueueRequest]) async -> [Result<
-        EnqueueReceipt, AsynqError
-    >] {
+    nonisolated(nonsending) private func store(
+        _ requests: inout [EnqueueRequest]
+    ) async -> [Result<EnqueueReceipt, AsynqError>] {
         let tracing = TaskTracing(tracer)
         guard metrics != nil || tracing != nil else { return await broker.enqueue(requests) }
         let span = tracing?.beginEnqueue(&requests)

@@ -109,24 +109,36 @@ struct DashView {
         }
     }
 
+    /// A text in parts that are no wider than that.
+    private static func pieces(_ text: String, columns: Int) -> [String] {
+        var pieces = [""]
+        var used = 0
+        for character in text {
+            let width = Printable.width(character)
+            if used + width > columns, used > 0 {
+                pieces.append("")
+                used = 0
+            }
+            pieces[pieces.count - 1].append(character)
+            used += width
+        }
+        return pieces
+    }
+
     /// Lines that are no wider than that, between words where there are any.
     static func wrapped(_ text: String, columns: Int) -> [String] {
         var lines: [String] = []
         var line = ""
         for word in text.split(separator: " ") {
-            var word = String(word)
+            let word = String(word)
             if !line.isEmpty, Printable.width(line) + 1 + Printable.width(word) <= columns {
                 line += " " + word
                 continue
             }
             if !line.isEmpty { lines.append(line) }
-            while Printable.width(word) > columns {
-                let end =
-                    word.indices.dropFirst().first { Printable.width(String(word[...$0])) > columns } ?? word.endIndex
-                lines.append(String(word[..<end]))
-                word = String(word[end...])
-            }
-            line = word
+            let parts = pieces(word, columns: columns)
+            lines += parts.dropLast()
+            line = parts.last ?? ""
         }
         return lines + [line]
     }
@@ -223,13 +235,16 @@ struct DashView {
             column = grid.put(" \(title) ", row: body.lowerBound, column: column, look: look)
         }
         let table = TaskTable.table(model.tasks, model.state, now: model.data.readAt)
-        let isLoaded = model.openPage != nil
         let message =
-            !isLoaded
-            ? "reading…"
-            : model.filter.isEmpty
-                ? "No task \(TaskTable.verb(model.state))."
-                : model.pageCount > 1 ? "No task of this page matches; n: the next page." : "No task matches."
+            if model.openPage == nil {
+                "reading…"
+            } else if model.filter.isEmpty {
+                "No task \(TaskTable.verb(model.state))."
+            } else if model.pageCount > 1 {
+                "No task of this page matches; n: the next page."
+            } else {
+                "No task matches."
+            }
         drawTable(table, from: body.lowerBound + 1, ifEmpty: message)
         if let page = model.openPage, page.total > model.tasks.count {
             // Of the page that is shown: what was asked for may still be on its way.
@@ -270,18 +285,9 @@ struct DashView {
     static func taskLines(_ task: TaskInfo, columns: Int, now: Date) -> [(title: String, text: String)] {
         let room = max(10, columns - 14)
         return TaskTable.fields(task, now: now).flatMap { field -> [(title: String, text: String)] in
-            var lines: [String] = [""]
-            var used = 0
-            for character in Printable.line(field.value) {
-                let width = Printable.width(character)
-                if used + width > room {
-                    lines.append("")
-                    used = 0
-                }
-                lines[lines.count - 1].append(character)
-                used += width
+            pieces(Printable.line(field.value), columns: room).enumerated().map {
+                ($0.offset == 0 ? field.name : "", $0.element)
             }
-            return lines.enumerated().map { ($0.offset == 0 ? field.name : "", $0.element) }
         }
     }
 

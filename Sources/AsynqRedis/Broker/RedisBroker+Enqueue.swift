@@ -13,9 +13,9 @@ extension RedisBroker {
     static let maxTasksPerScript = 256
     static let maxBytesPerScript = 1 << 20
 
-    nonisolated(nonsending) public func enqueue(_ requests: [EnqueueRequest]) async -> [Result<
-        EnqueueReceipt, AsynqError
-    >] {
+    nonisolated(nonsending) public func enqueue(
+        _ requests: [EnqueueRequest]
+    ) async -> [Result<EnqueueReceipt, AsynqError>] {
         // The most frequent case, which needs none of the sorting below.
         if let queue = requests.first?.message.queue,
             requests.allSatisfy({ $0.isPlain && $0.message.queue.hasSameBytes(as: queue) })
@@ -38,9 +38,10 @@ extension RedisBroker {
         return results.map { $0 ?? .failure(AsynqError(.brokerFailure, "no answer for this task")) }
     }
 
-    nonisolated(nonsending) private func enqueue(_ requests: [EnqueueRequest], to queue: String) async -> [Result<
-        EnqueueReceipt, AsynqError
-    >] {
+    nonisolated(nonsending) private func enqueue(
+        _ requests: [EnqueueRequest],
+        to queue: String
+    ) async -> [Result<EnqueueReceipt, AsynqError>] {
         do {
             if requests.allSatisfy(\.isPlain) {
                 return await batcher(queue).enqueue(try requests.map { try EncodedTask($0.message) })

@@ -94,9 +94,9 @@ public final class SQLiteBroker: Broker {
 
     // MARK: Operations
 
-    nonisolated(nonsending) public func enqueue(_ requests: [EnqueueRequest]) async -> [Result<
-        EnqueueReceipt, AsynqError
-    >] {
+    nonisolated(nonsending) public func enqueue(
+        _ requests: [EnqueueRequest]
+    ) async -> [Result<EnqueueReceipt, AsynqError>] {
         var results: [Result<EnqueueReceipt, AsynqError>] = []
         for chunk in requests.chunks() {
             do {

@@ -70,9 +70,9 @@ public final class MemoryBroker: Broker, InspectionBroker {
         isShutDown.store(true, ordering: .relaxed)
     }
 
-    nonisolated(nonsending) public func enqueue(_ requests: [EnqueueRequest]) async -> [Result<
-        EnqueueReceipt, AsynqError
-    >] {
+    nonisolated(nonsending) public func enqueue(
+        _ requests: [EnqueueRequest]
+    ) async -> [Result<EnqueueReceipt, AsynqError>] {
         change { state, now in
             requests.map { request -> Result<EnqueueReceipt, AsynqError> in
                 guard !isShutDown.load(ordering: .relaxed) else { return .failure(Self.closed) }

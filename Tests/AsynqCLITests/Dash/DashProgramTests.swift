@@ -23,7 +23,10 @@ import Testing
         }
 
         @discardableResult
-        func run(_ arguments: String...) async throws -> String {
+        func run(_ arguments: String...) async throws -> String { try await run(arguments) }
+
+        @discardableResult
+        func run(_ arguments: [String]) async throws -> String {
             let output = folder.appendingPathComponent("output-\(UUID().uuidString)")
             _ = FileManager.default.createFile(atPath: output.path, contents: nil)
             let process = try ChildProcess(
@@ -36,6 +39,24 @@ import Testing
             )
             try await eventually("tmux \(arguments) ends") { !process.isRunning }
             return try String(contentsOf: output, encoding: .utf8)
+        }
+
+        /// Has a terminal of this size, in which a command runs, while `body` does its part.
+        func with(
+            _ command: String,
+            columns: Int = 80,
+            rows: Int = 24,
+            _ body: () async throws -> Void
+        ) async throws {
+            let size = ["-x", "\(columns)", "-y", "\(rows)"]
+            do {
+                try await run(["new-session", "-d", "-s", "main"] + size + [command])
+                try await body()
+            } catch {
+                try await run("kill-server")
+                throw error
+            }
+            try await run("kill-server")
         }
 
         func screen() async throws -> String { try await run("capture-pane", "-p", "-t", "main") }
@@ -57,6 +78,9 @@ import Testing
         }
     }
 
+    /// Prints whether the terminal is that of a shell.
+    private static let terminalState = "stty -a | grep -oE -- '-?(icanon|echo|isig)\\b' | tr '\\n' ' '"
+
     /// Runs the dashboard in a terminal, under a shell that says how it ended and how the terminal is then.
     private func withDash(
         _ place: Place,
@@ -68,33 +92,16 @@ import Testing
         try await withFolder { folder in
             let tmux = Tmux(folder: folder)
             let script = """
-                stty -a | grep -oE -- '-?(icanon|echo|isig)\\b' | tr '\\n' ' '
+                \(Self.terminalState)
                 \(environment) ASYNQ_URI='\(place.uri)' '\(try Program.path)' dash --refresh 100ms
                 echo "ended $?"
-                stty -a | grep -oE -- '-?(icanon|echo|isig)\\b' | tr '\\n' ' '
+                \(Self.terminalState)
                 echo "sane"
                 cat
                 """
             let file = folder.appendingPathComponent("script")
             try script.write(to: file, atomically: true, encoding: .utf8)
-            try await tmux.run(
-                "new-session",
-                "-d",
-                "-s",
-                "main",
-                "-x",
-                "\(columns)",
-                "-y",
-                "\(rows)",
-                "bash '\(file.path)'"
-            )
-            do {
-                try await body(tmux)
-                try await tmux.run("kill-server")
-            } catch {
-                try await tmux.run("kill-server")
-                throw error
-            }
+            try await tmux.with("bash '\(file.path)'", columns: columns, rows: rows) { try await body(tmux) }
         }
     }
 
@@ -185,29 +192,16 @@ import Testing
             try await fill(place)
             try await withFolder { folder in
                 let tmux = Tmux(folder: folder)
-                try await tmux.run(
-                    "new-session",
-                    "-d",
-                    "-s",
-                    "main",
-                    "-x",
-                    "80",
-                    "-y",
-                    "24",
-                    "bash --norc --noprofile -i"
-                )
-                do {
-                    let dash = "ASYNQ_URI='\(place.uri)' '\(try Program.path)' dash --refresh 100ms"
+                try await tmux.with("bash --norc --noprofile -i") {
                     try await tmux.press("PS1='ready '", "Enter")
                     try await tmux.expect("ready ")
+                    let dash = "ASYNQ_URI='\(place.uri)' '\(try Program.path)' dash --refresh 100ms"
                     try await tmux.press("clear; " + dash, "Enter")
                     for round in 1...8 {
                         try await tmux.expect("2 queues")
                         try await tmux.press("C-z")
                         try await tmux.expect("Stopped")
-                        let look =
-                            "clear; stty -a | grep -oE -- '-?(icanon|echo|isig)\\b' | tr '\\n' ' '; echo round $((\(round)))"
-                        try await tmux.press(look, "Enter")
+                        try await tmux.press("clear; \(Self.terminalState); echo round $((\(round)))", "Enter")
                         try await tmux.expect("isig icanon echo round \(round)")
                         try await tmux.press("clear; fg", "Enter")
                         try await tmux.expect("2 queues")
@@ -217,10 +211,6 @@ import Testing
                     }
                     try await tmux.press("q")
                     try await tmux.expect("ready")
-                    try await tmux.run("kill-server")
-                } catch {
-                    try await tmux.run("kill-server")
-                    throw error
                 }
             }
         }
