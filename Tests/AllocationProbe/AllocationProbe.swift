@@ -9,8 +9,8 @@ import Synchronization
 ///
 ///     AllocationProbe URI COUNT
 ///
-/// enqueues so many tasks in batches of 100, and processes them. Prints a line for each: `enqueue N` and `process N`, the
-/// allocations in all. The difference between two counts, divided by that of the tasks, is free of what a start takes.
+/// enqueues so many tasks one after the other, as many in batches of 100, and processes them all. Prints a line for each:
+/// `single N`, `enqueue N` and `process N`, the allocations in all. The difference between two counts, divided by that of the tasks, is free of what a start takes.
 @main
 struct AllocationProbe {
     static func main() async throws {
@@ -21,8 +21,9 @@ struct AllocationProbe {
         }
         let broker = try RedisBroker(arguments[1], logger: Logger(label: "broker") { _ in SwiftLogNoOpLogHandler() })
         try await broker.connect()
+        try await measure("single") { try await enqueueSingly(count, broker) }
         try await measure("enqueue") { try await enqueue(count, broker) }
-        try await measure("process") { try await process(count, broker) }
+        try await measure("process") { try await process(2 * count, broker) }
         await broker.shutdown()
     }
 
@@ -30,6 +31,12 @@ struct AllocationProbe {
         let before = counted_allocations()
         try await body()
         print("\(name) \(counted_allocations() - before)")
+    }
+
+    private static func enqueueSingly(_ count: Int, _ broker: RedisBroker) async throws {
+        let client = AsynqClient(broker)
+        let payload = [UInt8](repeating: 1, count: 100)
+        for _ in 0..<count { try await client.enqueue(AsynqTask("t", payload: payload)) }
     }
 
     private static func enqueue(_ count: Int, _ broker: RedisBroker) async throws {

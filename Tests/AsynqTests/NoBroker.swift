@@ -8,13 +8,14 @@ struct NoBroker: Broker {
     var extend: @Sendable ([LeasedTask]) async throws -> [Bool] = { _ in [] }
     var groups: @Sendable ([String]) async throws -> [GroupReference] = { _ in [] }
     var look: @Sendable () async -> ForwardResult = { .init(moved: 0, nextDueIn: nil) }
+    var store: @Sendable ([EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] = { _ in [] }
     var end: @Sendable ([FinishRequest]) async -> [FinishResult] = { _ in [] }
 
     var name: String { "none" }
     func connect() async throws {}
     func ping() async throws {}
     func shutdown() async {}
-    func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] { [] }
+    func enqueue(_ requests: [EnqueueRequest]) async -> [Result<EnqueueReceipt, AsynqError>] { await store(requests) }
     func dequeue(_ requests: [DequeueRequest]) async throws -> [LeasedTask] { [] }
     func finish(_ requests: [FinishRequest]) async -> [FinishResult] { await end(requests) }
     func extendLeases(_ tasks: [LeasedTask]) async throws -> [Bool] { try await extend(tasks) }

@@ -288,3 +288,58 @@ struct StateMachineTests {
         #expect(String(buffer: builder.finish().encoded) == wanted)
     }
 }
+
+struct OutboxTests {
+    private let outbox = Outbox(limit: 10, patience: .seconds(1))
+
+    private func add() -> Outbox.Addition { outbox.add(RedisRequest([RESPCommand("PING")]) { _ in }) }
+
+    @Test func `what is added outside a turn is to be sent once`() {
+        #expect(add().isDrain)
+        #expect(!add().isDrain)
+        #expect(outbox.take().count == 2)
+        #expect(add().isDrain)
+    }
+
+    @Test func `what is added in a turn is sent at its end`() {
+        outbox.expectTurn()
+        outbox.beginTurn()
+        #expect(!add().isDrain)
+        #expect(outbox.endTurn() == .drainNow)
+        #expect(outbox.take().count == 1)
+        #expect(add().isDrain)
+    }
+
+    @Test func `a turn waits for those that were asked for before its end, and for no others`() {
+        outbox.expectTurn()
+        outbox.expectTurn()
+        outbox.beginTurn()
+        #expect(!add().isDrain)
+        #expect(outbox.endTurn() == .drain)
+        outbox.expectTurn()
+        outbox.beginTurn()
+        #expect(!add().isDrain)
+        // The first turn has seen to it.
+        #expect(outbox.endTurn() == .nothing)
+        #expect(outbox.take().count == 2)
+    }
+
+    @Test func `a turn without anything to send, or before others send, does nothing`() {
+        outbox.expectTurn()
+        outbox.beginTurn()
+        #expect(outbox.endTurn() == .nothing)
+        outbox.expectTurn()
+        #expect(add().isDrain)
+        outbox.beginTurn()
+        #expect(!add().isDrain)
+        #expect(outbox.endTurn() == .nothing)
+        #expect(outbox.take().count == 2)
+    }
+}
+
+extension Outbox.Addition {
+    fileprivate var isDrain: Bool {
+        if case .drain = self { return true }
+        return false
+    }
+}

@@ -18,12 +18,15 @@ struct Process: AsyncParsableCommand {
     @Option(help: "Queues that the tasks are on, the same number on each.")
     var queues = 1
 
+    @Option(help: "Process what `enqueue --queue` has left on this queue, instead of filling queues: for profilers.")
+    var queue: String?
+
     @Option(help: "Servers in this process, each with a connection of its own and a share of the handlers.")
     var servers = 1
 
     func run() async throws {
-        let names = (0..<max(1, queues)).map { _ in newQueue() }
-        for (index, name) in names.enumerated() {
+        let names = queue.map { [$0] } ?? (0..<max(1, queues)).map { _ in newQueue() }
+        for (index, name) in names.enumerated() where queue == nil {
             try Self.fill(n * (index + 1) / names.count - n * index / names.count, name, target)
         }
         let brokers = try (0..<max(1, servers)).map { _ in try target.makeBroker() }

@@ -79,33 +79,38 @@ public struct AsynqClient: Sendable {
     ///   - options: override those of each task.
     /// - Returns: one result a task, in order. A task that is refused does not hold up the others.
     public func enqueue(batch tasks: [AsynqTask], _ options: TaskOption...) async -> [Result<TaskInfo, AsynqError>] {
-        var results = [Result<TaskInfo, AsynqError>?](repeating: nil, count: tasks.count)
         var requests: [EnqueueRequest] = []
-        var positions: [Int] = []
         requests.reserveCapacity(tasks.count)
-        positions.reserveCapacity(tasks.count)
+        // By the task's position.
+        var refusals: [Int: AsynqError] = [:]
         for (position, task) in tasks.enumerated() {
             do throws(AsynqError) {
                 requests.append(try EnqueueRequest(task, options: options, ids: broker.taskIDScheme))
-                positions.append(position)
             } catch {
-                results[position] = .failure(error)
+                refusals[position] = error
             }
         }
-        if !requests.isEmpty {
-            let receipts = await store(&requests)
-            for (index, receipt) in receipts.enumerated() {
-                results[positions[index]] = receipt.map { TaskInfo(requests[index].message, $0) }
+        let receipts = requests.isEmpty ? [] : await store(&requests)
+        var results: [Result<TaskInfo, AsynqError>] = []
+        results.reserveCapacity(tasks.count)
+        var next = 0
+        for position in tasks.indices {
+            if !refusals.isEmpty, let error = refusals[position] {
+                results.append(.failure(error))
+                continue
             }
+            let receipt = next < receipts.count ? receipts[next] : .failure(.unanswered)
+            results.append(receipt.map { TaskInfo(requests[next].message, $0) })
+            next += 1
         }
-        return results.map { $0 ?? .failure(AsynqError(.brokerFailure, "the broker gave no answer for this task")) }
+        return results
     }
 
     // Where its caller runs: a task is encoded faster than threads are changed.
     nonisolated(nonsending) private func enqueue(_ task: AsynqTask, options: [TaskOption]) async throws -> TaskInfo {
         var requests = [try EnqueueRequest(task, options: options, ids: broker.taskIDScheme)]
         guard let result = await store(&requests).first else {
-            throw AsynqError(.brokerFailure, "the broker gave no answer for this task")
+            throw AsynqError.unanswered
         }
         switch result {
         case .success(let receipt): return TaskInfo(requests[0].message, receipt)
@@ -128,6 +133,10 @@ public struct AsynqClient: Sendable {
         if let span { tracing?.endEnqueue(span, results) }
         return results
     }
+}
+
+extension AsynqError {
+    fileprivate static let unanswered = AsynqError(.brokerFailure, "the broker gave no answer for this task")
 }
 
 extension TaskInfo {

@@ -23,16 +23,15 @@ extension EnqueueRequest {
         guard !task.type.isBlank else {
             throw AsynqError(.invalidArgument, "the task's type is blank: give it a name such as \"email:welcome\"")
         }
-        var message = TaskMessage(type: task.type, payload: task.payload, id: "", queue: Self.defaultQueue)
+        // Built where it lies: a copy costs more than the rest.
+        self.init(message: TaskMessage(type: task.type, payload: task.payload, id: "", queue: Self.defaultQueue))
         message.maxRetry = Self.defaultMaxRetry
         message.headers = task.headers
-        var request = EnqueueRequest(message: message)
         var timeout: Int64?
-        for option in task.options { try request.apply(option, timeout: &timeout) }
-        for option in options { try request.apply(option, timeout: &timeout) }
-        request.message.timeout = timeout ?? (request.message.deadline == 0 ? Self.defaultTimeout : 0)
-        if request.message.id.isEmpty { request.message.id = TaskID.make(ids) }
-        self = request
+        for option in task.options { try apply(option, timeout: &timeout) }
+        for option in options { try apply(option, timeout: &timeout) }
+        message.timeout = timeout ?? (message.deadline == 0 ? Self.defaultTimeout : 0)
+        if message.id.isEmpty { message.id = TaskID.make(ids) }
     }
 
     private mutating func apply(_ option: TaskOption, timeout: inout Int64?) throws(AsynqError) {

@@ -10,6 +10,24 @@ extension String {
     package func hasBytes(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         var text = self
         // Where they lie in a row: the views' own comparison steps from character to character.
-        return text.withUTF8 { $0.count == bytes.count && $0.elementsEqual(bytes) }
+        return text.withUTF8 { UnsafeRawBufferPointer($0).hasSameBytes(as: UnsafeRawBufferPointer(bytes)) }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Eight at a time.
+    fileprivate func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count else { return false }
+        var place = 0
+        while place + 8 <= count {
+            let left = loadUnaligned(fromByteOffset: place, as: UInt64.self)
+            guard left == other.loadUnaligned(fromByteOffset: place, as: UInt64.self) else { return false }
+            place += 8
+        }
+        while place < count {
+            guard self[place] == other[place] else { return false }
+            place += 1
+        }
+        return true
     }
 }

@@ -44,20 +44,27 @@ package enum TaskID {
     private static func text(high: UInt64, low: UInt64) -> String {
         let low = low & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
         return String(unsafeUninitializedCapacity: 36) { text in
-            var position = 0
-            for (index, word) in [high, low].enumerated() {
-                for nibble in 0..<16 {
-                    let digits = index * 16 + nibble
-                    if digits == 8 || digits == 12 || digits == 16 || digits == 20 {
-                        text[position] = UInt8(ascii: "-")
-                        position += 1
-                    }
-                    let value = UInt8(truncatingIfNeeded: word >> UInt64(60 - nibble * 4)) & 0xF
-                    text[position] = value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
-                    position += 1
-                }
-            }
+            write(high, digits: 0..<8, to: text, at: 0)
+            write(high, digits: 8..<12, to: text, at: 9)
+            write(high, digits: 12..<16, to: text, at: 14)
+            write(low, digits: 0..<4, to: text, at: 19)
+            write(low, digits: 4..<16, to: text, at: 24)
+            for place in stride(from: 8, through: 23, by: 5) { text[place] = UInt8(ascii: "-") }
             return 36
+        }
+    }
+
+    /// Some of the sixteen digits of a number.
+    private static func write(
+        _ number: UInt64,
+        digits: Range<Int>,
+        to text: UnsafeMutableBufferPointer<UInt8>,
+        at start: Int
+    ) {
+        for digit in digits {
+            let value = UInt8(truncatingIfNeeded: number >> UInt64(60 - digit * 4)) & 0xF
+            let first = value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10
+            text[start + digit - digits.lowerBound] = first + value
         }
     }
 }

@@ -1,5 +1,7 @@
 extension RandomAccessCollection where Index == Int {
     /// Splits into pieces of limited number and size; a single element may be larger than `maxSize`.
+    ///
+    /// - Parameter size: a closure: a key path of two steps is walked anew for each element.
     func chunks(maxCount: Int, maxSize: Int = .max, size: (Element) -> Int = { _ in 0 }) -> [SubSequence] {
         var chunks: [SubSequence] = []
         var start = startIndex

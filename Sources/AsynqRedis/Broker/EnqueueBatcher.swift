@@ -12,11 +12,6 @@ import Foundation
 struct EncodedTask: Sendable {
     let id: String
     let bytes: [UInt8]
-
-    init(_ message: TaskMessage) throws {
-        id = message.id
-        bytes = try message.encoded()
-    }
 }
 
 /// Puts what many callers enqueue to one queue into common scripts. Nobody waits on purpose: while fewer than
@@ -115,12 +110,9 @@ final class EnqueueBatcher: Sendable {
         let chunks = tasks.chunks(
             maxCount: RedisBroker.maxTasksPerScript,
             maxSize: RedisBroker.maxBytesPerScript,
-            size: \.bytes.count
+            size: { $0.bytes.count }
         )
-        // The queue is named each time: somebody may have removed it since.
-        var requests: [ScriptRunner.Request] = [
-            .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
-        ]
+        var requests: [ScriptRunner.Request] = [.announcement(of: keys)]
         for chunk in chunks { requests.append(.init(call(chunk), .key(keys.base), durability)) }
         scripts.submit(requests) { [self] replies in
             var results: [Result<EnqueueReceipt, AsynqError>] = []
@@ -130,6 +122,7 @@ final class EnqueueBatcher: Sendable {
                 results += self.results(of: chunk, replies[0].flatMap { _ in reply })
             }
             sendWaiting()
+            if jobs.count == 1 { return jobs[0].complete(results) }
             var start = 0
             for job in jobs {
                 job.complete(Array(results[start..<start + job.tasks.count]))

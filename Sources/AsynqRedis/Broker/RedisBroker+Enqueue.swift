@@ -16,11 +16,8 @@ extension RedisBroker {
     nonisolated(nonsending) public func enqueue(
         _ requests: [EnqueueRequest]
     ) async -> [Result<EnqueueReceipt, AsynqError>] {
-        // The most frequent case, which needs none of the sorting below.
-        if let queue = requests.first?.message.queue,
-            requests.allSatisfy({ $0.isPlain && $0.message.queue.hasSameBytes(as: queue) })
-        {
-            return await enqueue(requests, to: queue)
+        if let queue = Self.queue(ofPlain: requests) {
+            return await enqueuePlain(requests, to: queue)
         }
         let byQueue = Dictionary(grouping: requests.indices) { QueueName(requests[$0].message.queue) }
         var results = [Result<EnqueueReceipt, AsynqError>?](repeating: nil, count: requests.count)
@@ -38,14 +35,47 @@ extension RedisBroker {
         return results.map { $0 ?? .failure(AsynqError(.brokerFailure, "no answer for this task")) }
     }
 
-    nonisolated(nonsending) private func enqueue(
+    /// The queue of all of these, if that is one and none asks for more than to be stored: the most frequent case, which
+    /// needs no sorting.
+    private static func queue(ofPlain requests: [EnqueueRequest]) -> String? {
+        // Looked at where they lie: copies of requests would cost more than all else here.
+        let requests = requests.span
+        guard !requests.isEmpty else { return nil }
+        let queue = requests[0].message.queue
+        for index in requests.indices {
+            guard requests[index].isPlain, requests[index].message.queue.hasSameBytes(as: queue) else { return nil }
+        }
+        return queue
+    }
+
+    nonisolated(nonsending) private func enqueuePlain(
         _ requests: [EnqueueRequest],
         to queue: String
     ) async -> [Result<EnqueueReceipt, AsynqError>] {
         do {
-            if requests.allSatisfy(\.isPlain) {
-                return await batcher(queue).enqueue(try requests.map { try EncodedTask($0.message) })
-            }
+            return await batcher(queue).enqueue(try Self.encoded(requests))
+        } catch {
+            let failure = error as? AsynqError ?? .unencodable(error)
+            return requests.map { _ in .failure(failure) }
+        }
+    }
+
+    private static func encoded(_ requests: [EnqueueRequest]) throws -> [EncodedTask] {
+        let requests = requests.span
+        var tasks: [EncodedTask] = []
+        tasks.reserveCapacity(requests.count)
+        for index in requests.indices {
+            tasks.append(EncodedTask(id: requests[index].message.id, bytes: try requests[index].message.encoded()))
+        }
+        return tasks
+    }
+
+    nonisolated(nonsending) private func enqueue(
+        _ requests: [EnqueueRequest],
+        to queue: String
+    ) async -> [Result<EnqueueReceipt, AsynqError>] {
+        if Self.queue(ofPlain: requests) != nil { return await enqueuePlain(requests, to: queue) }
+        do {
             return try await enqueueWithOptions(requests, keys(queue))
         } catch {
             let failure = error as? AsynqError ?? .unencodable(error)
@@ -68,9 +98,7 @@ extension RedisBroker {
         _ keys: QueueKeys
     ) async throws -> [Result<EnqueueReceipt, AsynqError>] {
         let encoded = try requests.map { try Self.encoded($0, keys) }
-        var calls: [ScriptRunner.Request] = [
-            .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
-        ]
+        var calls: [ScriptRunner.Request] = [.announcement(of: keys)]
         for chunk in encoded.chunks(
             maxCount: Self.maxTasksPerScript,
             maxSize: Self.maxBytesPerScript,

@@ -83,7 +83,7 @@ extension RedisBroker {
     private func call(_ kind: Kind, _ requests: [FinishRequest], _ keys: QueueKeys) throws -> ScriptCall {
         let condition = requests.map(\.task).text(of: kind.condition)
         switch kind.operation {
-        case .done: return doneCall(requests.map(\.task.message), keys, condition)
+        case .done: return doneCall(requests, keys, condition)
         case .complete: return try completeCall(requests, keys, condition)
         case .retry: return try retryCall(requests, keys, condition)
         case .archive:
@@ -96,22 +96,22 @@ extension RedisBroker {
         }
     }
 
-    private func doneCall(_ messages: [TaskMessage], _ keys: QueueKeys, _ condition: String) -> ScriptCall {
+    private func doneCall(_ requests: [FinishRequest], _ keys: QueueKeys, _ condition: String) -> ScriptCall {
         // Few tasks have one, and each argument costs.
-        let hasLocks = messages.contains { !$0.uniqueKey.isEmpty }
+        let hasLocks = requests.contains { !$0.task.message.uniqueKey.isEmpty }
         var call = ScriptCall.Builder(
             .done,
             of: keys,
             keys: [keys.active, keys.lease, keys.processed],
-            argumentCount: 3 + (hasLocks ? 2 : 1) * messages.count,
-            capacity: 40 * messages.count
+            argumentCount: 3 + (hasLocks ? 2 : 1) * requests.count,
+            capacity: 40 * requests.count
         )
         call.append(keys.taskPrefix)
         call.append(condition)
-        call.append(messages.count)
-        for message in messages { call.append(message.id) }
+        call.append(requests.count)
+        for request in requests { call.append(request.task.message.id) }
         if hasLocks {
-            for message in messages { call.append(message.uniqueKey) }
+            for request in requests { call.append(request.task.message.uniqueKey) }
         }
         return call.finish()
     }

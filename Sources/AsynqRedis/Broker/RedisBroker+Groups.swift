@@ -178,7 +178,7 @@ extension RedisBroker {
             more: [keys.aggregationSets, Self.key(of: set, keys)] + locks
         )
         let replies = await scripts.run([
-            .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues)),
+            .announcement(of: keys),
             .init(call, .key(keys.base)),
         ])
         // A Redis that is full takes no names. It has had this one, as there is a group, and the aggregation makes room.
@@ -271,7 +271,7 @@ extension RedisBroker {
         for chunk in tasks.chunks(
             maxCount: Self.maxTasksPerScript,
             maxSize: Self.maxBytesPerScript,
-            size: \.message.count
+            size: { $0.message.count }
         ) {
             var call = ScriptCall.Builder(
                 .archiveStaged,

@@ -152,7 +152,7 @@ extension RedisBroker {
             return
         }
         let replies = await scripts.run([
-            .init(RESPCommand("SADD", RedisKeys.queues, queue), .key(RedisKeys.queues)),
+            .announcement(of: keys),
             .init(
                 ScriptCall.Builder(.pause, of: keys, keys: [keys.paused], argumentCount: 0).finish(),
                 .key(keys.base)
@@ -204,6 +204,6 @@ extension RedisBroker {
             keys.aggregationSets
         )
         guard try await reply(rest, .key(keys.base)).int ?? 0 > 0 else { return }
-        _ = try await reply(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
+        _ = try await scripts.run([.announcement(of: keys)])[0].get()
     }
 }

@@ -25,8 +25,7 @@ extension RedisBroker {
         for (queue, indices) in Dictionary(grouping: occurrences.indices, by: { occurrences[$0].request.message.queue })
         {
             let keys = keys(queue)
-            let name = RESPCommand("SADD", RedisKeys.queues, queue)
-            let naming = scripts.start([.init(name, .key(RedisKeys.queues))])
+            let naming = scripts.start([.announcement(of: keys)])
             var pieces: [(indices: [Int], reply: PendingReplies)] = []
             // Each is sent before the next is encoded, so that Redis works meanwhile.
             for piece in indices.chunks(maxCount: Self.maxTasksPerScript) {
@@ -40,7 +39,7 @@ extension RedisBroker {
                 for part in encoded.chunks(
                     maxCount: .max,
                     maxSize: Self.maxBytesPerScript,
-                    size: \.bytes.count
+                    size: { $0.bytes.count }
                 ) {
                     let reply = scripts.start([.init(Self.call(part, keys), .key(keys.base))])
                     pieces.append((part.map(\.index), reply))

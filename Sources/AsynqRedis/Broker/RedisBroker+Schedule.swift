@@ -49,7 +49,7 @@ extension RedisBroker {
         let pieces = entries.chunks(
             maxCount: Self.maxEntriesPerScript,
             maxSize: Self.maxBytesPerScript,
-            size: \.payload.count
+            size: { $0.payload.count }
         )
         // One after another: each builds on the one before.
         for (index, piece) in pieces.enumerated() {

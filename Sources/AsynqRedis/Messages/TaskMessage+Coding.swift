@@ -24,7 +24,8 @@ extension TaskMessage {
         completedAt = stored.completedAt
         group = stored.groupKey
         headers = stored.headers
-        unknownFields = Array(stored.unknownFields.data)
+        let unknown = stored.unknownFields.data
+        if !unknown.isEmpty { unknownFields = Array(unknown) }
     }
 
     /// The bytes of the field `msg`.

@@ -6,8 +6,6 @@ struct ScriptCall: Sendable {
     let script: RedisScript
     let command: RESPCommand
     private let wordCount: Int
-    /// Where the arguments begin that EVALSHA and EVAL have in common.
-    private let argumentsStart: Int
 
     /// Writes the arguments in the order in which the script reads them.
     struct Builder {
@@ -55,7 +53,6 @@ struct ScriptCall: Sendable {
         self.script = script
         self.command = command
         self.wordCount = wordCount
-        argumentsStart = "*\(wordCount)\r\n$7\r\nEVALSHA\r\n$40\r\n".utf8.count + 40 + 2
     }
 
     /// The same call with the script in full.
@@ -65,8 +62,10 @@ struct ScriptCall: Sendable {
         buffer.writeString("*\(wordCount)\r\n$4\r\nEVAL\r\n$\(script.source.count)\r\n")
         buffer.writeBytes(script.source)
         buffer.writeString("\r\n")
+        // What EVALSHA and EVAL have in common begins behind the name of the one and the hash.
+        let start = "*\(wordCount)\r\n$7\r\nEVALSHA\r\n$40\r\n".utf8.count + 40 + 2
         var arguments = command.encoded
-        arguments.moveReaderIndex(forwardBy: argumentsStart)
+        arguments.moveReaderIndex(forwardBy: start)
         buffer.writeImmutableBuffer(arguments)
         return RESPCommand(name: "EVAL", encoded: buffer)
     }

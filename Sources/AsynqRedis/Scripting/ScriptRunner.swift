@@ -26,6 +26,10 @@ struct ScriptRunner: Sendable {
             self.route = route
             self.durability = durability
         }
+
+        static func announcement(of keys: QueueKeys) -> Request {
+            Request(keys.announcement, .key(RedisKeys.queues))
+        }
     }
 
     let redis: any RedisTopology
@@ -54,6 +58,9 @@ struct ScriptRunner: Sendable {
         _ requests: [Request],
         completion: @escaping @Sendable ([Result<RESPValue, AsynqError>]) -> Void
     ) {
+        if !redis.spreadsKeys, requests.allSatisfy({ $0.durability == .master }) {
+            return submitTogether(requests, completion: completion)
+        }
         let gather = ReplyGatherer(count: requests.count, completion: completion)
         for (index, request) in requests.enumerated() {
             send(request.command, request) { reply in
@@ -64,6 +71,28 @@ struct ScriptRunner: Sendable {
                 } else {
                     gather.set(index, reply)
                 }
+            }
+        }
+    }
+
+    /// All go to one server, which answers them together.
+    private func submitTogether(
+        _ requests: [Request],
+        completion: @escaping @Sendable ([Result<RESPValue, AsynqError>]) -> Void
+    ) {
+        redis.submit(requests.map { $0.command }, to: .any) { replies in
+            let missing = replies.indices.compactMap { index -> (index: Int, command: RESPCommand)? in
+                guard case .failure(let error) = replies[index], error.serverCode == "NOSCRIPT" else { return nil }
+                return requests[index].script.map { (index, $0.withSource) }
+            }
+            let results = replies.map { $0.mapError { AsynqError($0) } }
+            guard !missing.isEmpty else { return completion(results) }
+            redis.submit(missing.map { $0.command }, to: .any) { replies in
+                var results = results
+                for (script, reply) in zip(missing, replies) {
+                    results[script.index] = reply.mapError { AsynqError($0) }
+                }
+                completion(results)
             }
         }
     }

@@ -15,14 +15,32 @@ final class Outbox: Sendable {
         case refuse(RedisError)
     }
 
+    enum TurnEnd {
+        case nothing
+        /// At once.
+        case drainNow
+        /// In the next turn.
+        case drain
+    }
+
     private struct State {
         var requests: [RedisRequest] = []
         var isDrainScheduled = false
+        /// Turns of the event loop that were asked for and have not come yet.
+        var turnsToCome = 0
+        var isInTurn = false
         var isClosed = false
         /// Requests that have a place and are not answered, sent or not.
         var unanswered = 0
         /// Those that wait for a place, with the time at which each is given up.
         var overflow: Deque<(request: RedisRequest, deadline: NIODeadline)> = []
+
+        /// Whether the event loop is to be told that there is something to send.
+        mutating func needsDrain() -> Bool {
+            if requests.isEmpty || isDrainScheduled || isInTurn { return false }
+            isDrainScheduled = true
+            return true
+        }
     }
 
     private let state = Mutex(State())
@@ -49,7 +67,32 @@ final class Outbox: Sendable {
             }
             state.unanswered += 1
             state.requests.append(request)
-            if state.isDrainScheduled { return .wait }
+            return state.needsDrain() ? .drain : .wait
+        }
+    }
+
+    // MARK: Turns
+
+    /// A turn of the event loop was asked for.
+    func expectTurn() {
+        state.withLock { $0.turnsToCome += 1 }
+    }
+
+    /// The turn has come. What is added from now on is seen to at its end.
+    func beginTurn() {
+        state.withLock { state in
+            state.turnsToCome -= 1
+            state.isInTurn = true
+        }
+    }
+
+    /// - Returns: what is to be done for what there is to send. With other turns about to come it is worth waiting for what
+    ///   they add, but not for those that come after them.
+    func endTurn() -> TurnEnd {
+        state.withLock { state in
+            state.isInTurn = false
+            if state.requests.isEmpty || state.isDrainScheduled { return .nothing }
+            guard state.turnsToCome > 0 else { return .drainNow }
             state.isDrainScheduled = true
             return .drain
         }
@@ -78,9 +121,7 @@ final class Outbox: Sendable {
                 state.unanswered += 1
                 state.requests.append(next)
             }
-            if state.requests.isEmpty || state.isDrainScheduled { return false }
-            state.isDrainScheduled = true
-            return true
+            return state.needsDrain()
         }
     }
 

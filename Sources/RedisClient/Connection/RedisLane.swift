@@ -80,9 +80,20 @@ package final class RedisLane: Sendable {
         eventLoop.execute { core.value.renew(sentAt: sentAt) }
     }
 
-    /// Calls `body` in the next turn of the event loop.
+    /// Calls `body` in the next turn of the event loop. What it submits is sent in that turn; or in the one that follows, if
+    /// others are about to submit in theirs, together with that.
     func inNextTurn(_ body: @escaping @Sendable () -> Void) {
-        eventLoop.execute(body)
+        outbox.expectTurn()
+        let (core, outbox, eventLoop) = (core, outbox, eventLoop)
+        eventLoop.execute {
+            outbox.beginTurn()
+            body()
+            switch outbox.endTurn() {
+            case .nothing: break
+            case .drainNow: core.value.drain()
+            case .drain: eventLoop.execute { core.value.drain() }
+            }
+        }
     }
 
     /// Sends commands together. Their replies come in order, on the event loop; an error reply is a failure of its

@@ -37,6 +37,9 @@ package struct RESPCommand: Sendable {
 
 /// Writes a command in one pass.
 package struct RESPCommandBuilder: Sendable {
+    /// More than the longest header, which is `$`, 19 digits and the end of the line.
+    private static let headerRoom = 24
+
     private let name: String
     private var buffer = ByteBuffer()
 
@@ -44,7 +47,9 @@ package struct RESPCommandBuilder: Sendable {
     package init(name: String, argumentCount: Int, reservingCapacity capacity: Int = 128) {
         self.name = name
         buffer.reserveCapacity(capacity)
-        writeHeader(UInt8(ascii: "*"), argumentCount + 1)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.headerRoom) { space in
+            Self.write(UInt8(ascii: "*"), argumentCount + 1, space)
+        }
         append(name)
     }
 
@@ -63,48 +68,53 @@ package struct RESPCommandBuilder: Sendable {
 
     package mutating func append(_ number: some BinaryInteger) {
         let number = Int64(number)
-        var digits = number < 0 ? 2 : 1
-        var rest = number.magnitude / 10
-        while rest > 0 {
-            digits += 1
-            rest /= 10
+        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { text in
+            let count = Self.writeDecimal(number, text)
+            append(UnsafeRawBufferPointer(rebasing: text[..<count]))
         }
-        writeHeader(UInt8(ascii: "$"), digits)
-        writeDecimal(number)
-        writeLineEnd()
     }
 
     package func finish() -> RESPCommand { RESPCommand(name: name, encoded: buffer) }
 
+    /// Header, bytes and end of line at once: what the buffer does for each write costs more than the bytes of most arguments.
     private mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        writeHeader(UInt8(ascii: "$"), bytes.count)
-        buffer.writeBytes(bytes)
-        writeLineEnd()
-    }
-
-    private mutating func writeHeader(_ type: UInt8, _ number: Int) {
-        buffer.writeInteger(type)
-        writeDecimal(Int64(number))
-        writeLineEnd()
-    }
-
-    private mutating func writeLineEnd() { buffer.writeInteger(0x0D0A as UInt16) }
-
-    private mutating func writeDecimal(_ number: Int64) {
-        // The longest is 20 bytes.
-        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { digits in
-            var position = 20
-            var rest = number.magnitude
-            repeat {
-                position -= 1
-                digits[position] = UInt8(ascii: "0") + UInt8(rest % 10)
-                rest /= 10
-            } while rest > 0
-            if number < 0 {
-                position -= 1
-                digits[position] = UInt8(ascii: "-")
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.headerRoom + bytes.count + 2) { space in
+            let start = Self.write(UInt8(ascii: "$"), bytes.count, space)
+            if let base = bytes.baseAddress {
+                space.baseAddress?.advanced(by: start).copyMemory(from: base, byteCount: bytes.count)
             }
-            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: digits[position...]))
+            return start + bytes.count + Self.writeLineEnd(space, at: start + bytes.count)
         }
+    }
+
+    private static func write(_ type: UInt8, _ number: Int, _ space: UnsafeMutableRawBufferPointer) -> Int {
+        space[0] = type
+        let end = 1 + writeDecimal(Int64(number), UnsafeMutableRawBufferPointer(rebasing: space[1...]))
+        return end + writeLineEnd(space, at: end)
+    }
+
+    private static func writeLineEnd(_ space: UnsafeMutableRawBufferPointer, at place: Int) -> Int {
+        space[place] = UInt8(ascii: "\r")
+        space[place + 1] = UInt8(ascii: "\n")
+        return 2
+    }
+
+    /// - Returns: how many bytes that took, at most 20.
+    private static func writeDecimal(_ number: Int64, _ space: UnsafeMutableRawBufferPointer) -> Int {
+        var count = number < 0 ? 2 : 1
+        var rest = number.magnitude / 10
+        while rest > 0 {
+            count += 1
+            rest /= 10
+        }
+        rest = number.magnitude
+        var place = count
+        repeat {
+            place -= 1
+            space[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while rest > 0
+        if number < 0 { space[0] = UInt8(ascii: "-") }
+        return count
     }
 }

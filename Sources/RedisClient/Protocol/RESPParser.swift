@@ -123,21 +123,21 @@ package struct RESPParser {
     private mutating func element() throws(Failure) -> RESPValue? {
         while true {
             if let (kind, length) = pendingString { return try string(kind, length) }
-            guard let line = try line() else { return nil }
-            var rest = line
-            guard let type = rest.readInteger(as: UInt8.self) else {
+            guard let length = try lineLength() else { return nil }
+            guard let type = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self), length > 0 else {
                 throw Failure(description: "a line is empty where a value should begin")
             }
             switch type {
-            case UInt8(ascii: "$"): if let null = try open(.bulk, rest) { return null }
-            case UInt8(ascii: "="): if let null = try open(.verbatim, rest) { return null }
-            case UInt8(ascii: "!"): if let null = try open(.error, rest) { return null }
-            case UInt8(ascii: "*"): if let value = try open(.array, rest) { return value }
-            case UInt8(ascii: "~"): if let value = try open(.set, rest) { return value }
-            case UInt8(ascii: "%"): if let value = try open(.map, rest) { return value }
-            case UInt8(ascii: ">"): if let value = try open(.push, rest) { return value }
-            case UInt8(ascii: "|"): _ = try open(.attribute, rest)
-            default: return try scalar(type, rest)
+            case UInt8(ascii: "$"): if let null = try open(.bulk, try number(length)) { return null }
+            case UInt8(ascii: "="): if let null = try open(.verbatim, try number(length)) { return null }
+            case UInt8(ascii: "!"): if let null = try open(.error, try number(length)) { return null }
+            case UInt8(ascii: "*"): if let value = try open(.array, try number(length)) { return value }
+            case UInt8(ascii: "~"): if let value = try open(.set, try number(length)) { return value }
+            case UInt8(ascii: "%"): if let value = try open(.map, try number(length)) { return value }
+            case UInt8(ascii: ">"): if let value = try open(.push, try number(length)) { return value }
+            case UInt8(ascii: "|"): _ = try open(.attribute, try number(length))
+            case UInt8(ascii: ":"): return .integer(try number(length))
+            default: return try scalar(type, text(length))
             }
         }
     }
@@ -146,7 +146,6 @@ package struct RESPParser {
         switch type {
         case UInt8(ascii: "+"): return .simpleString(text)
         case UInt8(ascii: "-"): return .error(text)
-        case UInt8(ascii: ":"): return .integer(try integer(text))
         case UInt8(ascii: "("): return .bigNumber(text)
         case UInt8(ascii: "_"):
             guard text.readableBytes == 0 else { throw Failure(description: "a null has content") }
@@ -173,8 +172,7 @@ package struct RESPParser {
 
     // MARK: Strings
 
-    private mutating func open(_ kind: StringKind, _ text: ByteBuffer) throws(Failure) -> RESPValue? {
-        let length = try integer(text)
+    private mutating func open(_ kind: StringKind, _ length: Int64) throws(Failure) -> RESPValue? {
         if length == -1, kind == .bulk { return .null }
         guard length >= 0 else { throw Failure(description: "a string has a negative length") }
         guard length <= limits.bulkLength else {
@@ -205,8 +203,7 @@ package struct RESPParser {
     // MARK: Aggregates
 
     /// Opens a frame; returns the value if it is null or empty, and so complete.
-    private mutating func open(_ kind: Kind, _ text: ByteBuffer) throws(Failure) -> RESPValue? {
-        let count = try integer(text)
+    private mutating func open(_ kind: Kind, _ count: Int64) throws(Failure) -> RESPValue? {
         if count == -1, kind == .array { return .null }
         guard count >= 0 else { throw Failure(description: "an aggregate has a negative length") }
         guard count <= limits.elementCount else {
@@ -227,52 +224,39 @@ package struct RESPParser {
 
     // MARK: Lines
 
-    /// The next line without its end; `nil` if it has not all come.
-    private mutating func line() throws(Failure) -> ByteBuffer? {
+    /// The length of the next line without its end; `nil` if it has not all come.
+    private mutating func lineLength() throws(Failure) -> Int? {
         let from = scanned
-        let found = buffer.readableBytesView.dropFirst(from).firstIndex(of: UInt8(ascii: "\n"))
-        guard let found else {
-            scanned = buffer.readableBytes
-            guard scanned <= limits.lineLength else { throw tooLong }
-            return nil
+        let (end, isWhole) = buffer.withUnsafeReadableBytes { bytes in
+            var place = from
+            while place < bytes.count, bytes[place] != UInt8(ascii: "\n") { place += 1 }
+            return (place, place > 0 && place < bytes.count && bytes[place - 1] == UInt8(ascii: "\r"))
         }
+        scanned = end
+        guard end <= limits.lineLength else {
+            throw Failure(description: "a line is longer than the limit of \(limits.lineLength) bytes")
+        }
+        if end == buffer.readableBytes { return nil }
+        guard isWhole else { throw Failure(description: "a line does not end with CR LF") }
         scanned = 0
-        let length = found - buffer.readerIndex
-        guard length <= limits.lineLength else { throw tooLong }
-        guard var line = buffer.readSlice(length: length + 1), length > 0,
-            line.getInteger(at: line.readerIndex + length - 1, as: UInt8.self) == UInt8(ascii: "\r")
-        else { throw Failure(description: "a line does not end with CR LF") }
-        line.moveWriterIndex(to: line.readerIndex + length - 1)
-        return line
+        return end - 1
     }
 
-    private var tooLong: Failure {
-        Failure(description: "a line is longer than the limit of \(limits.lineLength) bytes")
+    /// Takes a line of this length, and what stands in it behind the type.
+    private mutating func text(_ length: Int) -> ByteBuffer {
+        defer { buffer.moveReaderIndex(forwardBy: length + 2) }
+        return buffer.getSlice(at: buffer.readerIndex + 1, length: length - 1) ?? ByteBuffer()
     }
 
-    private func integer(_ text: ByteBuffer) throws(Failure) -> Int64 {
-        var magnitude: Int64 = 0
-        var isNegative = false
-        var digits = 0
-        for (index, byte) in text.readableBytesView.enumerated() {
-            if index == 0, byte == UInt8(ascii: "-") || byte == UInt8(ascii: "+") {
-                isNegative = byte == UInt8(ascii: "-")
-                continue
-            }
-            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else {
-                throw Failure(description: "an integer holds something else than digits")
-            }
-            let (product, overflow) = magnitude.multipliedReportingOverflow(by: 10)
-            let digit = Int64(byte - UInt8(ascii: "0"))
-            // Built up as a negative number, which reaches one further.
-            let (sum, overflowed) = product.subtractingReportingOverflow(digit)
-            guard !overflow, !overflowed else { throw Failure(description: "an integer does not fit 64 bits") }
-            magnitude = sum
-            digits += 1
+    /// The same, where that is a number.
+    private mutating func number(_ length: Int) throws(Failure) -> Int64 {
+        let number = buffer.withUnsafeReadableBytes { Int64(decimal: UnsafeRawBufferPointer(rebasing: $0[1..<length])) }
+        guard let number else {
+            throw Failure(
+                description: "an integer has no digits, holds something else than digits, or does not fit 64 bits"
+            )
         }
-        guard digits > 0, isNegative || magnitude != .min else {
-            throw Failure(description: "an integer has no digits or does not fit 64 bits")
-        }
-        return isNegative ? magnitude : -magnitude
+        buffer.moveReaderIndex(forwardBy: length + 2)
+        return number
     }
 }

@@ -45,7 +45,7 @@ extension RESPValue {
     /// An integer, also one that is written as a string.
     package var int: Int64? {
         if case .integer(let number) = self { return number }
-        return buffer.flatMap { Int64(String(buffer: $0)) }
+        return buffer?.withUnsafeReadableBytes { Int64(decimal: $0) }
     }
 
     /// The elements of an array, a set or a push.
