@@ -11,8 +11,13 @@ import Foundation
 extension TaskMessage {
     /// Decodes what lies in the field `msg`.
     package init(decoding bytes: ByteBuffer) throws {
-        let stored = try Asynq_TaskMessage(serializedBytes: MessageBytes(buffer: bytes))
-        self.init(type: stored.type, payload: Array(stored.payload), id: stored.id, queue: stored.queue)
+        self.init(try Asynq_TaskMessage(serializedBytes: MessageBytes(buffer: bytes)))
+    }
+
+    private init(_ stored: Asynq_TaskMessage) {
+        // Copied at once: a Data that is read as a collection gives byte by byte.
+        let payload = stored.payload.withUnsafeBytes { Array($0) }
+        self.init(type: stored.type, payload: payload, id: stored.id, queue: stored.queue)
         maxRetry = stored.retry
         retried = stored.retried
         errorMessage = stored.errorMsg
