@@ -223,6 +223,18 @@ struct BadDataTests {
         }
     }
 
+    @Test func `of several scripts that the server has forgotten one may fail, and the others do not`() async throws {
+        try await withBroker { broker, redis in
+            try await broker.put(["a"], queue: "fine")
+            try await broker.put(["b"], queue: "finer")
+            try await redis("SET", QueueKeys("odd").pending, "no list")
+            try await redis("SCRIPT", "FLUSH")
+            let requests = ["fine", "odd", "finer"].map { DequeueRequest(queue: $0, limit: 10) }
+            #expect(try await broker.dequeue(requests).map(\.message.id) == ["a", "b"])
+            await #expect(throws: AsynqError.self) { try await broker.dequeue(requests) }
+        }
+    }
+
     @Test func `a counter that is full starts again and holds up nothing`() async throws {
         try await withBroker { broker, redis in
             try await broker.put(["a"])

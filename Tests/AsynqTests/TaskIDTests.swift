@@ -24,3 +24,23 @@ import Testing
         #expect(Set((0..<10_000).map { _ in TaskID.timeOrdered(milliseconds: 1) }).count == 10_000)
     }
 }
+
+struct BytesOfTextTests {
+    @Test(arguments: 0...25)
+    func `texts have the same bytes if none differs, of whatever length they are`(length: Int) {
+        let text = String(repeating: "x", count: length)
+        #expect(text.hasSameBytes(as: String(repeating: "x", count: length)))
+        #expect(!text.hasSameBytes(as: text + "x"))
+        #expect(!(text + "x").hasSameBytes(as: text))
+        for place in 0..<length {
+            var bytes = [UInt8](repeating: UInt8(ascii: "x"), count: length)
+            bytes[place] = UInt8(ascii: "y")
+            #expect(!text.hasSameBytes(as: String(decoding: bytes, as: UTF8.self)), "\(place)")
+        }
+    }
+
+    @Test func `texts that look the same are told apart`() {
+        #expect("\u{e9}" == "e\u{301}")
+        #expect(!"\u{e9}".hasSameBytes(as: "e\u{301}"))
+    }
+}

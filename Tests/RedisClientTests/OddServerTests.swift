@@ -95,6 +95,29 @@ struct OddServerTests {
         }
     }
 
+    @Test func `what was answered before a connection broke stays answered`() async throws {
+        try await FakeServer.withServer { command in
+            switch command[0] {
+            case "HELLO": .bytes(FakeServer.hello)
+            case "GET": .bytes("+1\r\n")
+            case "DEL": .bytes("-ERR no\r\n")
+            default: .close(after: "")
+            }
+        } _: { server async throws in
+            try await withClient(server.uri) { redis async throws in
+                let names = ["GET", "DEL", "INCR", "GET"]
+                let replies = await redis.execute(names.map { RESPCommand($0, "k") }, to: .any)
+                let outcomes = replies.map { reply in
+                    switch reply {
+                    case .success(let value): value.string ?? ""
+                    case .failure(let error): "\(error.code) of \(error.command ?? "")"
+                    }
+                }
+                #expect(outcomes == ["1", "serverError of DEL", "connectionLost of INCR", "connectionLost of GET"])
+            }
+        }
+    }
+
     @Test func `a connection that breaks in the middle of a reply fails that command, and not the next`() async throws {
         try await FakeServer.withServer { command in
             switch command[0] {

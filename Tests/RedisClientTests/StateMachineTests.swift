@@ -162,8 +162,17 @@ struct StateMachineTests {
         _ = pipeline.receive(.null)
         _ = pipeline.receive(.null)
         let left = pipeline.removeAll()
-        #expect(left.count == 2 && left[0] === requests[1] && left[1] === requests[2])
+        #expect(left.count == 2 && left[0].request === requests[1] && left[1].request === requests[2])
         #expect(pipeline.isEmpty && pipeline.removeAll().isEmpty)
+    }
+
+    @Test func `what is given up keeps the replies that have come`() throws {
+        var pipeline = ReplyPipeline()
+        pipeline.send(request("GET", "GET", "GET"))
+        _ = pipeline.receive(.integer(1))
+        _ = pipeline.receive(.integer(2))
+        let left = pipeline.removeAll()
+        #expect(try left.map { try $0.replies.map { try $0.get() } } == [[.integer(1), .integer(2)]])
     }
 
     @Test func `a refused subscription is answered by its error`() {

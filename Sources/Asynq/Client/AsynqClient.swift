@@ -95,7 +95,7 @@ public struct AsynqClient: Sendable {
         results.reserveCapacity(tasks.count)
         var next = 0
         for position in tasks.indices {
-            if !refusals.isEmpty, let error = refusals[position] {
+            if let error = refusals[position] {
                 results.append(.failure(error))
                 continue
             }

@@ -42,12 +42,14 @@ final class EnqueueBatcher: Sendable {
     private static let maxInFlight = 2
 
     private let keys: QueueKeys
+    private let announcement: ScriptRunner.Request
     private let scripts: ScriptRunner
     private let durability: RedisDurability
     private let state = Mutex(State())
 
     init(keys: QueueKeys, scripts: ScriptRunner, durability: RedisDurability) {
         self.keys = keys
+        announcement = .announcement(of: keys)
         self.scripts = scripts
         self.durability = durability
     }
@@ -112,7 +114,7 @@ final class EnqueueBatcher: Sendable {
             maxSize: RedisBroker.maxBytesPerScript,
             size: { $0.bytes.count }
         )
-        var requests: [ScriptRunner.Request] = [.announcement(of: keys)]
+        var requests = [announcement]
         for chunk in chunks { requests.append(.init(call(chunk), .key(keys.base), durability)) }
         scripts.submit(requests) { [self] replies in
             var results: [Result<EnqueueReceipt, AsynqError>] = []

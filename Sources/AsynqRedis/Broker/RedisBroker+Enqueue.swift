@@ -52,12 +52,13 @@ extension RedisBroker {
         _ requests: [EnqueueRequest],
         to queue: String
     ) async -> [Result<EnqueueReceipt, AsynqError>] {
+        let tasks: [EncodedTask]
         do {
-            return await batcher(queue).enqueue(try Self.encoded(requests))
+            tasks = try Self.encoded(requests)
         } catch {
-            let failure = error as? AsynqError ?? .unencodable(error)
-            return requests.map { _ in .failure(failure) }
+            return Array(repeating: .failure(.unencodable(error)), count: requests.count)
         }
+        return await batcher(queue).enqueue(tasks)
     }
 
     private static func encoded(_ requests: [EnqueueRequest]) throws -> [EncodedTask] {
@@ -74,7 +75,7 @@ extension RedisBroker {
         _ requests: [EnqueueRequest],
         to queue: String
     ) async -> [Result<EnqueueReceipt, AsynqError>] {
-        if Self.queue(ofPlain: requests) != nil { return await enqueuePlain(requests, to: queue) }
+        if requests.allSatisfy({ $0.isPlain }) { return await enqueuePlain(requests, to: queue) }
         do {
             return try await enqueueWithOptions(requests, keys(queue))
         } catch {
@@ -197,6 +198,13 @@ extension RedisBroker {
         case -1: .failure(.taskIDConflict(message.id, queue: message.queue))
         default: .failure(.duplicateTask(type: message.type, queue: message.queue))
         }
+    }
+}
+
+extension ScriptRunner.Request {
+    /// Puts a queue on the list of queues. Goes with each enqueue, as somebody may have removed the queue.
+    static func announcement(of keys: QueueKeys) -> Self {
+        .init(RESPCommand("SADD", RedisKeys.queues, keys.queue), .key(RedisKeys.queues))
     }
 }
 

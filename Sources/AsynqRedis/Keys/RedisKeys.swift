@@ -1,5 +1,3 @@
-package import RedisClient
-
 /// The names of everything in Redis (spec 1, "Keys"). The first half of the contract with Go's asynq.
 package enum RedisKeys {
     package static let queues = "asynq:queues"
@@ -42,8 +40,6 @@ package final class QueueKeys: Sendable {
     package let due: String
     /// Of our own: id of a scheduler's entry → the last of its occurrences that was settled, in Unix milliseconds.
     package let marks: String
-    /// Puts the queue on the list of queues. Goes with each enqueue, as somebody may have removed the queue.
-    package let announcement: RESPCommand
 
     package init(_ queue: String) {
         self.queue = queue
@@ -65,7 +61,6 @@ package final class QueueKeys: Sendable {
         groupHolds = base + "group_holds"
         due = base + "due"
         marks = base + "schedule"
-        announcement = RESPCommand("SADD", RedisKeys.queues, queue)
     }
 
     package func task(_ id: String) -> String { taskPrefix + id }

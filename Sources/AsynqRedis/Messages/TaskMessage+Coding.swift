@@ -29,8 +29,7 @@ extension TaskMessage {
         completedAt = stored.completedAt
         group = stored.groupKey
         headers = stored.headers
-        let unknown = stored.unknownFields.data
-        if !unknown.isEmpty { unknownFields = Array(unknown) }
+        unknownFields = stored.unknownFields.data.withUnsafeBytes { Array($0) }
     }
 
     /// The bytes of the field `msg`.

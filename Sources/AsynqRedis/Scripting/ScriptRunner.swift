@@ -26,10 +26,6 @@ struct ScriptRunner: Sendable {
             self.route = route
             self.durability = durability
         }
-
-        static func announcement(of keys: QueueKeys) -> Request {
-            Request(keys.announcement, .key(RedisKeys.queues))
-        }
     }
 
     let redis: any RedisTopology
@@ -75,7 +71,7 @@ struct ScriptRunner: Sendable {
         }
     }
 
-    /// All go to one server, which answers them together.
+    /// All go to one server, as one request.
     private func submitTogether(
         _ requests: [Request],
         completion: @escaping @Sendable ([Result<RESPValue, AsynqError>]) -> Void

@@ -92,14 +92,14 @@ final class Outbox: Sendable {
         state.withLock { state in
             state.isInTurn = false
             if state.requests.isEmpty || state.isDrainScheduled { return .nothing }
-            guard state.turnsToCome > 0 else { return .drainNow }
+            // What others add before it is taken goes along.
             state.isDrainScheduled = true
-            return .drain
+            return state.turnsToCome > 0 ? .drain : .drainNow
         }
     }
 
     private func tooMany(_ text: String) -> RedisError {
-        RedisError(.tooManyRequests, "\(limit) commands wait for Redis already, \(text): it is too slow for this load")
+        RedisError(.tooManyRequests, "\(limit) requests wait for Redis already, \(text): it is too slow for this load")
     }
 
     func take() -> [RedisRequest] {

@@ -198,10 +198,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
         failure = error
         timer?.task.cancel()
         let requests = pipeline.removeAll()
-        for (index, request) in requests.enumerated() {
+        for (index, (request, replies)) in requests.enumerated() {
             // Only the first has waited all that time; of the others it is not known what became of them.
             let isFirst = index == 0 || error.code != .commandTimedOut
-            request.fail(isFirst ? error : RedisError(.connectionLost, error.message))
+            request.fail(isFirst ? error : RedisError(.connectionLost, error.message), after: replies)
         }
         onAnswered?(requests.count)
         onClosed?(self)

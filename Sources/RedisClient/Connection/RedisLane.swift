@@ -5,7 +5,7 @@ internal import NIOPosix
 /// One connection to one endpoint that connects when it is needed, and again when it is lost, and carries the commands
 /// of many callers.
 ///
-/// What callers submit gathers in an outbox, which is written and flushed once a turn of the event loop.
+/// What callers submit gathers in an outbox, which the event loop writes and flushes as a whole.
 package final class RedisLane: Sendable {
     /// Whether the connection is there, for listeners.
     package enum ConnectionState: Sendable {

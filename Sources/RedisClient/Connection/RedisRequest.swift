@@ -20,8 +20,9 @@ package final class RedisRequest: Sendable {
         completion.withLock { $0.take() }?(replies)
     }
 
-    func fail(_ error: RedisError) {
-        complete(commands.map { .failure(error.with(command: $0.name)) })
+    /// - Parameter replies: those of the first commands, which have come.
+    func fail(_ error: RedisError, after replies: [Result<RESPValue, RedisError>] = []) {
+        complete(replies + commands.dropFirst(replies.count).map { .failure(error.with(command: $0.name)) })
     }
 
     /// Nobody waits any more.

@@ -17,6 +17,10 @@ struct ReplyPipeline {
         var replies: [Result<RESPValue, RedisError>] = []
         /// Push messages that are still to come for the current command.
         var confirmations: Int
+
+        /// The first that is not answered.
+        var command: RESPCommand { request.commands[replies.count] }
+        var isAnswered: Bool { replies.count == request.commands.count }
     }
 
     private var sent: Deque<Sent> = []
@@ -29,21 +33,21 @@ struct ReplyPipeline {
     }
 
     mutating func receive(_ value: RESPValue) -> Action {
+        // The head is never copied: its replies would be, with each that comes.
         if case .push(let elements) = value {
             let kind = elements.first?.string ?? ""
             // A server also unsubscribes by itself: only the kind that was asked for is an answer.
-            guard let head = sent.first, head.confirmations > 0,
-                head.request.commands[head.replies.count].name.lowercased() == kind
-            else { return .push(RedisPush(elements)) }
+            guard !sent.isEmpty, sent[0].confirmations > 0, sent[0].command.name.lowercased() == kind else {
+                return .push(RedisPush(elements))
+            }
             sent[0].confirmations -= 1
             return sent[0].confirmations > 0 ? .none : answer(.success(value))
         }
-        guard let head = sent.first else {
+        guard !sent.isEmpty else {
             return .fail(RedisError(.protocolError, "the server sent a reply that nothing was asked for"))
         }
         if case .error(let text) = value {
-            let name = head.request.commands[head.replies.count].name
-            return answer(.failure(RedisError(.serverError, Self.message(text), command: name)))
+            return answer(.failure(RedisError(.serverError, Self.message(text), command: sent[0].command.name)))
         }
         return answer(.success(value))
     }
@@ -58,18 +62,19 @@ struct ReplyPipeline {
     /// The head's current command is answered.
     private mutating func answer(_ reply: Result<RESPValue, RedisError>) -> Action {
         sent[0].replies.append(reply)
-        let head = sent[0]
-        if head.replies.count < head.request.commands.count {
-            sent[0].confirmations = head.request.commands[head.replies.count].confirmations
+        guard sent[0].isAnswered else {
+            sent[0].confirmations = sent[0].command.confirmations
             return .none
         }
-        sent.removeFirst()
+        let head = sent.removeFirst()
         return .complete(head.request, head.replies)
     }
 
     /// Gives up on all that is not answered.
-    mutating func removeAll() -> [RedisRequest] {
+    ///
+    /// - Returns: the requests, each with the replies that have come.
+    mutating func removeAll() -> [(request: RedisRequest, replies: [Result<RESPValue, RedisError>])] {
         defer { sent = [] }
-        return sent.map(\.request)
+        return sent.map { ($0.request, $0.replies) }
     }
 }

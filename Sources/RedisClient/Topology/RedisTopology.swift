@@ -24,8 +24,8 @@ package protocol RedisTopology: Sendable {
         completion: @escaping RedisRequest.Completion
     ) -> RedisRequest
 
-    /// Calls `body` in the next turn of the event loop that carries commands for a route: what it submits goes out in that
-    /// turn, so that until then more can join.
+    /// Calls `body` in the next turn of the event loop that carries commands for a route, so that until then more can join
+    /// what it submits.
     func inNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void)
 
     /// Runs tasks on an event loop that carries commands; `nil` if no one loop carries most of them.
