@@ -148,7 +148,9 @@ struct WorkerTableTests {
         let tickets = table.admit(tasks(3), dequeuedAt: 0, now: 0)
         _ = table.cancelAll(now: 1)
         let slots = table.held().map(\.slot)
-        _ = table.leasesLost(slots, isCertain: true, now: 2)
+        #expect(table.leasesLost(slots, isCertain: true, now: 2).new == tickets.map(\.slot))
+        // They know it.
+        #expect(table.leasesLost(slots, isCertain: true, now: 2).new.isEmpty)
         #expect(tickets.map { table.cause(of: $0.slot) } == [.leaseLost, .leaseLost])
         // The one in stock is gone at once.
         #expect(table.stockCount == 0 && table.held().count == 2)

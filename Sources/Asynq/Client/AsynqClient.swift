@@ -40,7 +40,7 @@ public struct AsynqClient: Sendable {
     }
 
     /// Runs tasks where the connection to the broker lives. A loop that enqueues one task after the other changes threads
-    /// twice for each; it need not when it runs there, and is up to 1.6 times as fast:
+    /// twice for each; it need not when it runs there, and is up to 1.4 times as fast:
     ///
     /// ```swift
     /// try await withTaskExecutorPreference(client.taskExecutor) {

@@ -23,7 +23,6 @@ extension EnqueueRequest {
         guard !task.type.isBlank else {
             throw AsynqError(.invalidArgument, "the task's type is blank: give it a name such as \"email:welcome\"")
         }
-        // Built where it lies: a copy costs more than the rest.
         self.init(message: TaskMessage(type: task.type, payload: task.payload, id: "", queue: Self.defaultQueue))
         message.maxRetry = Self.defaultMaxRetry
         message.headers = task.headers

@@ -91,14 +91,11 @@ struct HeartbeatLoop: Sendable {
         )
     }
 
-    private func lost(_ all: [WorkerTable.Held], isCertain: Bool) {
-        // Some know it and have not returned yet.
-        let held = all.filter { item in pool.read { $0.cause(of: item.slot) } != .leaseLost }
+    private func lost(_ held: [WorkerTable.Held], isCertain: Bool) {
         guard !held.isEmpty else { return }
-        pool.leasesLost(held.map(\.slot), isCertain: isCertain)
-        // Those that have finished in the meantime are no loss.
-        let still = held.filter { item in pool.read { $0.cause(of: item.slot) } == .leaseLost }
-        for item in still {
+        // Not those that have finished in the meantime, which are no loss, nor those that know it and have not returned yet.
+        let new = Set(pool.leasesLost(held.map(\.slot), isCertain: isCertain))
+        for item in held where new.contains(item.slot) {
             metrics?.leaseLost(queue: item.task.message.queue)
             logger.warning(
                 "lease lost; cancelling the handler",

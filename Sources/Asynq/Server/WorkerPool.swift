@@ -107,10 +107,17 @@ final class WorkerPool: Sendable {
     }
 
     /// - Parameter isCertain: the broker has said so, and not only this side's clock.
-    func leasesLost(_ ids: [WorkerTable.SlotID], isCertain: Bool) {
-        cancel { $0.leasesLost(ids, isCertain: isCertain, now: clock.now()) }
+    /// - Returns: which of these run and had not been told before.
+    func leasesLost(_ ids: [WorkerTable.SlotID], isCertain: Bool) -> [WorkerTable.SlotID] {
+        var new: [WorkerTable.SlotID] = []
+        cancel { table in
+            let lost = table.leasesLost(ids, isCertain: isCertain, now: clock.now())
+            new = lost.new
+            return lost.cancelled
+        }
         outcomesAdded.notify()
         roomChanged.notify()
+        return new
     }
 
     func cancel(taskID: String) {

@@ -365,16 +365,22 @@ struct WorkerTable {
         }
     }
 
-    /// The leases of these are gone: nothing will be stored. Returns the workers to cancel. What is finishing is left to
-    /// the broker, which refuses it if somebody else has the task.
+    /// The leases of these are gone: nothing will be stored. What is finishing is left to the broker, which refuses it if
+    /// somebody else has the task.
     ///
     /// - Parameter isCertain: the broker has said so, and not only this side's clock.
-    mutating func leasesLost(_ ids: [SlotID], isCertain: Bool, now: Int64) -> [Task<Void, Never>] {
+    /// - Returns: the workers to cancel; and which of these run and had not been told before.
+    mutating func leasesLost(
+        _ ids: [SlotID],
+        isCertain: Bool,
+        now: Int64
+    ) -> (cancelled: [Task<Void, Never>], new: [SlotID]) {
         for id in ids where slots[id.index].generation == id.generation && slots[id.index].phase == .stocked {
             stock.removeAll { $0 == id.index }
             if isCertain { release(id.index) } else { handBackLate(id.index, now) }
         }
-        return cancel(ids.filter(isRunning).map(\.index), .leaseLost, now)
+        let new = ids.filter { isRunning($0) && slots[$0.index].cause != .leaseLost }
+        return (cancel(new.map(\.index), .leaseLost, now), new)
     }
 
     // MARK: Cancelling
