@@ -109,9 +109,7 @@ public struct AsynqClient: Sendable {
     // Where its caller runs: a task is encoded faster than threads are changed.
     nonisolated(nonsending) private func enqueue(_ task: AsynqTask, options: [TaskOption]) async throws -> TaskInfo {
         var requests = [try EnqueueRequest(task, options: options, ids: broker.taskIDScheme)]
-        guard let result = await store(&requests).first else {
-            throw AsynqError.unanswered
-        }
+        guard let result = await store(&requests).first else { throw AsynqError.unanswered }
         switch result {
         case .success(let receipt): return TaskInfo(requests[0].message, receipt)
         case .failure(let error):
