@@ -333,6 +333,35 @@ struct OutboxTests {
         #expect(outbox.take().count == 2)
     }
 
+    @Test func `a request goes alone only if nothing is on its way or about to be`() {
+        #expect(outbox.isIdle)
+        outbox.expectTurn()
+        #expect(!outbox.isIdle && !outbox.enterAlone())
+        outbox.beginTurn()
+        #expect(!outbox.isIdle)
+        _ = outbox.endTurn()
+        #expect(outbox.enterAlone())
+        #expect(!outbox.isIdle && !outbox.enterAlone())
+        #expect(!outbox.answered(1))
+        #expect(add().isDrain)
+        #expect(!outbox.isIdle && !outbox.enterAlone())
+        _ = outbox.take()
+        #expect(!outbox.enterAlone())
+        _ = outbox.answered(1)
+        #expect(outbox.isIdle)
+        outbox.close()
+        #expect(!outbox.isIdle && !outbox.enterAlone())
+    }
+
+    @Test func `a request that could not be written alone goes as all others, and counts once`() {
+        #expect(outbox.enterAlone())
+        #expect(outbox.addEntered(RedisRequest([RESPCommand("PING")]) { _ in }))
+        #expect(!add().isDrain)
+        #expect(outbox.take().count == 2)
+        _ = outbox.answered(2)
+        #expect(outbox.isIdle)
+    }
+
     @Test func `a turn without anything to send, or before others send, does nothing`() {
         outbox.expectTurn()
         outbox.beginTurn()

@@ -8,6 +8,7 @@ final class LaneCore {
     private let endpoint: RedisLane.EndpointProvider
     private let eventLoop: any EventLoop
     private let outbox: Outbox
+    private let writer: DirectWriter
     private let logger: Logger
     private let onPush: (@Sendable (RedisPush) -> Void)?
     private let onState: (@Sendable (RedisLane.ConnectionState) -> Void)?
@@ -34,6 +35,7 @@ final class LaneCore {
         endpoint: @escaping RedisLane.EndpointProvider,
         eventLoop: any EventLoop,
         outbox: Outbox,
+        writer: DirectWriter,
         logger: Logger,
         onPush: (@Sendable (RedisPush) -> Void)?,
         onState: (@Sendable (RedisLane.ConnectionState) -> Void)?,
@@ -43,6 +45,7 @@ final class LaneCore {
         self.endpoint = endpoint
         self.eventLoop = eventLoop
         self.outbox = outbox
+        self.writer = writer
         self.logger = logger
         self.onPush = onPush
         self.onState = onState
@@ -76,6 +79,9 @@ final class LaneCore {
         scheduleWaitingTimer()
         perform(state.wanted())
     }
+
+    /// A caller has written a part of its request.
+    func takeOver() { handler?.takeOver() }
 
     /// Requests wait for a place: those whose time is over are given up.
     func watchOverflow() {
@@ -174,6 +180,8 @@ final class LaneCore {
         connectedAt = .now()
         self.handler = handler
         handler.onAnswered = { [weak self] in self?.answered($0) }
+        // With TLS there is no socket to write to. A listener is hardly ever idle.
+        if configuration.tls == nil, onState == nil { handler.use(writer) }
         if lastFailure != nil { logger.info("connected to Redis again", metadata: ["redis": "\(configuration)"]) }
         lastFailure = nil
         lostAt = nil

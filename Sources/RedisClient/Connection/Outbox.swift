@@ -35,6 +35,8 @@ final class Outbox: Sendable {
         /// Those that wait for a place, with the time at which each is given up.
         var overflow: Deque<(request: RedisRequest, deadline: NIODeadline)> = []
 
+        var isIdle: Bool { unanswered == 0 && turnsToCome == 0 && !isInTurn && !isClosed }
+
         /// Whether the event loop is to be told that there is something to send.
         mutating func needsDrain() -> Bool {
             if requests.isEmpty || isDrainScheduled || isInTurn { return false }
@@ -68,6 +70,30 @@ final class Outbox: Sendable {
             state.unanswered += 1
             state.requests.append(request)
             return state.needsDrain() ? .drain : .wait
+        }
+    }
+
+    // MARK: Alone
+
+    /// Nothing is on its way, nor about to be.
+    var isIdle: Bool { state.withLock { $0.isIdle } }
+
+    /// Gives a place to a request that is written at once, if nothing else is on its way or about to be.
+    func enterAlone() -> Bool {
+        state.withLock { state in
+            guard state.isIdle else { return false }
+            state.unanswered = 1
+            return true
+        }
+    }
+
+    /// It could not be written at once.
+    ///
+    /// - Returns: whether the event loop is to be told.
+    func addEntered(_ request: RedisRequest) -> Bool {
+        state.withLock { state in
+            state.requests.append(request)
+            return state.needsDrain()
         }
     }
 

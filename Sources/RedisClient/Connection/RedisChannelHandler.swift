@@ -31,6 +31,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private(set) var isEncrypted = false
     /// Nothing more is sent: it is closed when all is answered.
     private var isRetired = false
+    /// Lets callers write while nothing is on its way.
+    private var writer: DirectWriter?
+    private var isOffered = false
     /// Called with the number of requests that are answered or given up.
     var onAnswered: ((Int) -> Void)?
 
@@ -50,6 +53,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Writes these and flushes once.
     func send(_ requests: [RedisRequest]) {
+        takeOver()
         guard let context, failure == nil else {
             let error = failure ?? RedisError(.connectionLost, "the connection was closed")
             for request in requests { request.fail(error) }
@@ -97,10 +101,49 @@ final class RedisChannelHandler: ChannelInboundHandler {
         buffer = ByteBuffer()
     }
 
+    // MARK: Written by callers
+
+    /// Callers write by this from now on, while nothing is on its way.
+    func use(_ writer: DirectWriter) {
+        guard let context, failure == nil, !isRetired else { return }
+        writer.attach(context.channel)
+        self.writer = writer
+    }
+
+    /// A caller may write, while a timer is there that looks after the answer.
+    private func offer() {
+        guard let writer, !isOffered, pipeline.isEmpty, unwritten == 0, timer != nil, !isRetired else { return }
+        isOffered = true
+        writer.offer()
+    }
+
+    /// Ends the offer. What a caller has written is as if it had been sent here.
+    func takeOver() {
+        guard isOffered else { return }
+        isOffered = false
+        guard let written = writer?.withdraw() else { return }
+        pipeline.send(written.request)
+        lastProgress = written.time
+        bytesSent = written.size - written.rest.readableBytes
+        var rest = written.rest
+        if rest.readableBytes > 0, let context {
+            write(&rest, context)
+            context.flush()
+        }
+        scheduleTimer()
+    }
+
+    private func endOffers() {
+        takeOver()
+        writer?.detach()
+        writer = nil
+    }
+
     // MARK: Receiving
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard failure == nil else { return }
+        takeOver()
         lastProgress = .now()
         bytesSent = 0
         parser.append(unwrapInboundIn(data))
@@ -116,6 +159,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
         switch action {
         case .none: break
         case .complete(let request, let replies):
+            // Before the caller goes on, who may have more to send.
+            offer()
             onAnswered?(1)
             request.complete(replies)
         case .push(let push): onPush?(push)
@@ -137,6 +182,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
         let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self else { return }
             timer = nil
+            takeOver()
             guard !pipeline.isEmpty, self.deadline <= .now() else { return scheduleTimer() }
             let what =
                 unwritten > 0
@@ -169,6 +215,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Closes it as soon as all is answered.
     func retire() {
+        endOffers()
         isRetired = true
         closeIfDone()
     }
@@ -195,6 +242,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     private func end(_ error: RedisError) {
+        endOffers()
         failure = error
         timer?.task.cancel()
         let requests = pipeline.removeAll()

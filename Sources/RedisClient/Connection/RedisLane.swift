@@ -5,7 +5,8 @@ internal import NIOPosix
 /// One connection to one endpoint that connects when it is needed, and again when it is lost, and carries the commands
 /// of many callers.
 ///
-/// What callers submit gathers in an outbox, which the event loop writes and flushes as a whole.
+/// What callers submit gathers in an outbox, which the event loop writes and flushes as a whole. While nothing is on its way
+/// a caller writes by itself.
 package final class RedisLane: Sendable {
     /// Whether the connection is there, for listeners.
     package enum ConnectionState: Sendable {
@@ -18,6 +19,7 @@ package final class RedisLane: Sendable {
 
     private let eventLoop: any EventLoop
     private let outbox: Outbox
+    private let writer = DirectWriter()
     private let core: NIOLoopBoundBox<LaneCore>
     /// Runs tasks on the event loop of the connection.
     let taskExecutor: any TaskExecutor
@@ -42,6 +44,7 @@ package final class RedisLane: Sendable {
             endpoint: endpoint,
             eventLoop: eventLoop,
             outbox: outbox,
+            writer: writer,
             logger: logger,
             onPush: onPush,
             onState: onState,
@@ -81,8 +84,10 @@ package final class RedisLane: Sendable {
     }
 
     /// Calls `body` in the next turn of the event loop. What it submits is sent in that turn; or in the one that follows, if
-    /// others are about to submit in theirs, together with that.
+    /// others are about to submit in theirs, together with that. While nothing is on its way it is called at once instead,
+    /// and what it submits is sent at once.
     func inNextTurn(_ body: @escaping @Sendable () -> Void) {
+        if writer.isOffered, outbox.isIdle { return body() }
         outbox.expectTurn()
         let (core, outbox, eventLoop) = (core, outbox, eventLoop)
         eventLoop.execute {
@@ -115,6 +120,10 @@ package final class RedisLane: Sendable {
             request.complete([])
             return request
         }
+        if writer.isOffered, !request.isCompleted, outbox.enterAlone() {
+            writeAlone(request)
+            return request
+        }
         switch outbox.add(request) {
         case .drain:
             let core = core
@@ -126,6 +135,15 @@ package final class RedisLane: Sendable {
         case .refuse(let error): request.fail(error)
         }
         return request
+    }
+
+    private func writeAlone(_ request: RedisRequest) {
+        let core = core
+        switch writer.write(request) {
+        case .all: break
+        case .part: eventLoop.execute { core.value.takeOver() }
+        case .nothing: if outbox.addEntered(request) { eventLoop.execute { core.value.drain() } }
+        }
     }
 
     /// Fails what waits, and closes the connection.

@@ -1,3 +1,4 @@
+import NIOCore
 import Synchronization
 
 /// Commands that a caller sends together, and the caller's callback. Completes exactly once: with the replies, with
@@ -14,6 +15,18 @@ package final class RedisRequest: Sendable {
         self.commands = commands
         self.caller = caller
         self.completion = Mutex(completion)
+    }
+
+    /// Bytes to send.
+    var size: Int { commands.reduce(0) { $0 + $1.encoded.readableBytes } }
+
+    /// What to send.
+    var encoded: ByteBuffer {
+        if commands.count == 1 { return commands[0].encoded }
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(size)
+        for command in commands { buffer.writeImmutableBuffer(command.encoded) }
+        return buffer
     }
 
     func complete(_ replies: [Result<RESPValue, RedisError>]) {
