@@ -129,7 +129,8 @@ for benchmark in "${wanted[@]}"; do
       measure "enqueue, batches of 100" hundred tasks_per_second enqueue -c 1 --batch 100
       measure "enqueue, 10 callers, of 100" hundred tasks_per_second enqueue -c 10 --batch 100 -n 300000 ;;
     through)
-      measure "producers and server" - tasks_per_second through
+      measure "50 producers and a server" - tasks_per_second through -c 50
+      measure "200 producers and a server" - tasks_per_second through -c 200
       measure "… p99 at 25 000 tasks/s" - p99_ms through --rate 25000 ;;
     latency)
       measure "pick-up, p50" - p50_ms latency

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -34,6 +35,18 @@ struct DirectWriterTests {
             channel.eventLoop.execute { handler.value.send([request]) }
         }
 
+        /// Runs `body` while the event loop does nothing.
+        func holdingLoop(_ body: () async throws -> Void) async throws {
+            let (release, isHeld) = (DispatchSemaphore(value: 0), Recorder<Void>())
+            channel.eventLoop.execute {
+                isHeld.add(())
+                release.wait()
+            }
+            await isHeld.wait(for: 1)
+            defer { release.signal() }
+            try await body()
+        }
+
         func close() {
             channel.eventLoop.execute { handler.value.close(RedisError(.closed, "the end")) }
         }
@@ -60,9 +73,10 @@ struct DirectWriterTests {
         }
     }
 
-    /// Runs `body` on a connection that has answered "first", and so is on offer. The event loops are its own: they may be held up.
+    /// Runs `body` on a connection that has answered "first", and so is on offer, if it is used. The event loops are its own: they may be held up.
     private func withConnection(
         readTimeout: Duration = .seconds(3600),
+        isUsed: Bool = true,
         sendBuffer: Int? = nil,
         _ body: (Connection) async throws -> Void
     ) async throws {
@@ -89,7 +103,7 @@ struct DirectWriterTests {
         let handler = try await channel.eventLoop.submit {
             let handler = RedisChannelHandler(
                 readTimeout: readTimeout,
-                writeTimeout: .seconds(3600),
+                writeTimeout: .seconds(7200),
                 onPush: nil,
                 onClosed: { _ in events.add("closed") }
             )
@@ -107,32 +121,30 @@ struct DirectWriterTests {
         )
         // Nothing looks after an answer yet.
         #expect(!writer.isOffered)
-        connection.send(connection.request("first"))
-        await events.wait(for: 1)
-        #expect(writer.isOffered)
+        if isUsed {
+            connection.send(connection.request("first"))
+            await events.wait(for: 1)
+        }
         try await body(connection)
         connection.close()
         try await channel.closeFuture.get()
         try await server.close()
+        try? FileManager.default.removeItem(atPath: path)
         try await near.shutdownGracefully()
         try await far.shutdownGracefully()
     }
 
     @Test func `a request reaches the server without the event loop`() async throws {
         try await withConnection { connection in
-            let (holdsUp, isHeldUp) = (DispatchSemaphore(value: 0), Recorder<Void>())
-            connection.channel.eventLoop.execute {
-                isHeldUp.add(())
-                holdsUp.wait()
+            #expect(connection.writer.isOffered)
+            try await connection.holdingLoop {
+                #expect(connection.writer.write(connection.request("direct")))
+                await connection.received.wait(for: 2)
+                // One at a time: what was written is not taken over yet.
+                #expect(!connection.writer.isOffered)
+                #expect(!connection.writer.write(connection.request("second")))
+                connection.send(connection.request("loop"))
             }
-            await isHeldUp.wait(for: 1)
-            #expect(connection.writer.write(connection.request("direct")) == .all)
-            await connection.received.wait(for: 2)
-            // One at a time: what was written is not taken over yet.
-            #expect(!connection.writer.isOffered)
-            #expect(connection.writer.write(connection.request("second")) == .nothing)
-            connection.send(connection.request("loop"))
-            holdsUp.signal()
             await connection.events.wait(for: 3)
             #expect(connection.received.elements == ["first", "direct", "loop"])
             #expect(connection.events.elements == ["first", "direct", "loop"])
@@ -140,52 +152,66 @@ struct DirectWriterTests {
         }
     }
 
-    @Test func `what the network does not take at once is written by the event loop, and before anything else`()
+    @Test(arguments: [false, true])
+    func `what the network does not take at once is written by the event loop, before anything else`(isFollowed: Bool)
         async throws
     {
         try await withConnection(sendBuffer: 4096) { connection in
             try await connection.peer.setOption(.autoRead, value: false).get()
-            let text = String(repeating: "x", count: 16_000)
-            #expect(connection.writer.write(connection.request(text)) == .part)
-            connection.send(connection.request("after"))
-            // The event loop has done what it can.
-            try await connection.channel.eventLoop.submit {}.get()
-            #expect(connection.received.count == 1)
+            let text = String(repeating: "x", count: 60_000)
+            try await connection.holdingLoop {
+                if isFollowed { connection.send(connection.request("after")) }
+                #expect(connection.writer.write(connection.request(text)))
+            }
             try await connection.peer.setOption(.autoRead, value: true).get()
-            await connection.events.wait(for: 3)
-            #expect(connection.events.elements == ["first", text, "after"])
+            await connection.events.wait(for: isFollowed ? 3 : 2)
+            #expect(connection.events.elements == ["first", text] + (isFollowed ? ["after"] : []))
         }
     }
 
     @Test func `a large request is left to the event loop`() async throws {
         try await withConnection { connection in
-            #expect(connection.writer.write(connection.request(String(repeating: "x", count: 17_000))) == .nothing)
+            #expect(!connection.writer.write(connection.request(String(repeating: "x", count: 66_000))))
             #expect(connection.writer.isOffered)
         }
     }
 
-    @Test func `a server that does not answer is given up`() async throws {
-        try await withConnection(readTimeout: .milliseconds(200)) { connection in
-            // The offer ends with the timer that would look after the answer, so that it is renewed now and then.
-            while connection.writer.write(connection.request("silence")) != .all {
-                let count = connection.events.count
-                connection.send(connection.request("again"))
-                await connection.events.wait(for: count + 1)
-            }
-            await connection.received.wait(for: connection.events.count + 1)
-            let count = connection.events.count
-            await connection.events.wait(for: count + 2)
-            #expect(connection.events.elements.suffix(2) == ["commandTimedOut", "closed"])
+    @Test func `a server that does not answer is given up, and not too early`() async throws {
+        let timeout = Duration.seconds(2)
+        try await withConnection(readTimeout: timeout) { connection in
+            let start = ContinuousClock.now
+            #expect(connection.writer.write(connection.request("silence")))
+            await connection.events.wait(for: 3)
+            #expect(connection.events.elements == ["first", "commandTimedOut", "closed"])
+            #expect(ContinuousClock.now - start >= timeout)
         }
     }
 
-    @Test func `the offer ends with the timer that looks after answers`() async throws {
-        try await withConnection(readTimeout: .milliseconds(500)) { connection in
+    @Test func `the offer ends with the timer that looks after answers, and is made again`() async throws {
+        try await withConnection(readTimeout: .seconds(2)) { connection in
             try await eventually("the offer has ended") { !connection.writer.isOffered }
-            #expect(connection.writer.write(connection.request("direct")) == .nothing)
+            #expect(!connection.writer.write(connection.request("direct")))
             connection.send(connection.request("second"))
             await connection.events.wait(for: 2)
             #expect(connection.events.elements == ["first", "second"])
+            #expect(connection.writer.isOffered)
+        }
+    }
+
+    @Test func `there is no offer while the timer would look after an answer too late`() async throws {
+        try await withConnection(isUsed: false) { connection in
+            try await connection.peer.setOption(.autoRead, value: false).get()
+            // More than the socket takes: the timer looks after the writing, for which there is more time.
+            let text = String(repeating: "x", count: 4 << 20)
+            connection.send(connection.request(text))
+            try await connection.channel.eventLoop.submit {}.get()
+            try await connection.peer.setOption(.autoRead, value: true).get()
+            await connection.events.wait(for: 1)
+            #expect(!connection.writer.isOffered)
+            connection.send(connection.request("second"))
+            await connection.events.wait(for: 2)
+            #expect(connection.events.elements == [text, "second"])
+            #expect(connection.writer.isOffered)
         }
     }
 
@@ -193,19 +219,22 @@ struct DirectWriterTests {
         async throws
     {
         try await withConnection { connection in
-            #expect(connection.writer.write(connection.request("silence")) == .all)
+            let ends = Recorder<Void>()
+            connection.peer.closeFuture.whenComplete { _ in ends.add(()) }
+            #expect(connection.writer.write(connection.request("silence")))
             connection.close()
             await connection.events.wait(for: 3)
             #expect(connection.events.elements == ["first", "closed", "closed"])
-            #expect(connection.writer.write(connection.request("late")) == .nothing)
+            #expect(!connection.writer.isOffered)
+            #expect(!connection.writer.write(connection.request("late")))
             // The server sees the end: no descriptor is left.
-            try await connection.peer.closeFuture.get()
+            await ends.wait(for: 1)
         }
     }
 
     @Test func `a server that closes fails what was written`() async throws {
         try await withConnection { connection in
-            #expect(connection.writer.write(connection.request("silence")) == .all)
+            #expect(connection.writer.write(connection.request("silence")))
             await connection.received.wait(for: 2)
             try await connection.peer.close()
             await connection.events.wait(for: 3)
@@ -214,13 +243,121 @@ struct DirectWriterTests {
         }
     }
 
+    @Test func `a connection that breaks while a rest is written fails that request and the next, each once`()
+        async throws
+    {
+        try await withConnection(sendBuffer: 4096) { connection in
+            let answered = Recorder<Int>()
+            try await connection.channel.eventLoop.submit {
+                connection.handler.value.onAnswered = { answered.add($0) }
+            }.get()
+            try await connection.peer.setOption(.autoRead, value: false).get()
+            try await connection.holdingLoop {
+                connection.send(connection.request("after"))
+                #expect(connection.writer.write(connection.request(String(repeating: "x", count: 60_000))))
+                try await connection.peer.close()
+            }
+            await connection.events.wait(for: 3)
+            await answered.wait(for: 2)
+            #expect(connection.events.elements.filter { $0 == "connectionLost" }.count == 2)
+            #expect(answered.elements.reduce(0, +) == 2)
+        }
+    }
+
     @Test func `a connection that is retired answers what was written, and then ends`() async throws {
         try await withConnection { connection in
-            #expect(connection.writer.write(connection.request("direct")) == .all)
-            connection.channel.eventLoop.execute { connection.handler.value.retire() }
+            try await connection.holdingLoop {
+                connection.channel.eventLoop.execute { connection.handler.value.retire() }
+                #expect(connection.writer.write(connection.request("direct")))
+            }
             await connection.events.wait(for: 3)
             #expect(connection.events.elements == ["first", "direct", "closed"])
             #expect(!connection.writer.isOffered)
+        }
+    }
+
+    // MARK: Lanes
+
+    /// Holds up the thread on which it runs.
+    private static func wait(_ semaphore: DispatchSemaphore) { semaphore.wait() }
+
+    @Test func `a lane that carries nothing sends without its event loop, one that does gathers`() async throws {
+        try await RedisServer.withServer { server async throws in
+            try await withClient(server.uri) { redis async throws in
+                // By the event loop, which then offers the connection.
+                _ = try await redis.run("PING")
+                let calls = Recorder<String>()
+                redis.nowOrInNextTurn(for: .any) { calls.add("at once") }
+                #expect(calls.elements == ["at once"])
+                let (release, isHeld) = (DispatchSemaphore(value: 0), Recorder<Void>())
+                let holder = Task(executorPreference: redis.taskExecutor) {
+                    isHeld.add(())
+                    Self.wait(release)
+                }
+                do {
+                    defer { release.signal() }
+                    await isHeld.wait(for: 1)
+                    redis.submit([RESPCommand("SET", "k", "direct")], to: .any) { _ in calls.add("answer") }
+                    redis.nowOrInNextTurn(for: .any) { calls.add("in a turn") }
+                    redis.submit([RESPCommand("GET", "k")], to: .any) { replies in
+                        calls.add((try? replies[0].get().string) ?? "error")
+                    }
+                    try await eventually("it is stored") { try server.cli("GET", "k") == "direct" }
+                    #expect(calls.elements == ["at once"])
+                }
+                await calls.wait(for: 4)
+                #expect(Set(calls.elements) == ["at once", "in a turn", "answer", "direct"])
+                await holder.value
+            }
+        }
+    }
+
+    @Test(arguments: ["renew", "reconnect"])
+    func `what is submitted after a lane was told to leave its server goes to the new connection`(change: String)
+        async throws
+    {
+        let received = Recorder<String>()
+        try await FakeServer.withServer { command in
+            received.add(command[0])
+            return .bytes(command[0] == "HELLO" ? FakeServer.hello : "+OK\r\n")
+        } _: { server async throws in
+            let configuration = try RedisConfiguration(server.uri)
+            let lane = RedisLane(
+                configuration: configuration,
+                endpoint: { $0.makeSucceededFuture(configuration.endpoint) },
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+            let answers = Recorder<Bool>()
+            @Sendable func note(_ replies: [Result<RESPValue, RedisError>]) {
+                if case .success = replies[0] { answers.add(true) } else { answers.add(false) }
+            }
+            lane.submit([RESPCommand("FIRST")], completion: note)
+            await answers.wait(for: 1)
+            if change == "renew" {
+                lane.renew(sentAt: .now())
+            } else {
+                lane.reconnect(RedisError(.connectionLost, "another server"))
+            }
+            lane.submit([RESPCommand("SECOND")], completion: note)
+            await answers.wait(for: 2)
+            #expect(answers.elements == [true, true])
+            #expect(received.elements == ["HELLO", "FIRST", "HELLO", "SECOND"])
+            await lane.shutdown()
+        }
+    }
+
+    @Test func `a caller that is cancelled already sends nothing`() async throws {
+        try await RedisServer.withServer { server async throws in
+            try await withClient(server.uri) { redis async throws in
+                _ = try await redis.run("PING")
+                let call = Task {
+                    while !Task.isCancelled { await Task.yield() }
+                    return await redis.failure(of: "SET", "k", "v")
+                }
+                call.cancel()
+                #expect(await call.value?.code == .cancelled)
+                #expect(try await redis.run("GET", "k") == .null)
+            }
         }
     }
 

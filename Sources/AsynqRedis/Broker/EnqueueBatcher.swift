@@ -14,9 +14,9 @@ struct EncodedTask: Sendable {
     let bytes: [UInt8]
 }
 
-/// Puts what many callers enqueue to one queue into common scripts. Nobody waits on purpose: while fewer than
-/// ``maxInFlight`` scripts are on their way a caller's tasks go in the next turn of the event loop, with those that come
-/// until then; others go together as soon as a script is answered.
+/// Puts what many callers enqueue to one queue into common scripts. Nobody waits on purpose: while nothing is on its way a
+/// caller's tasks go at once, and while fewer than ``maxInFlight`` scripts are in the next turn of the event loop, with those
+/// that come until then; others go together as soon as a script is answered.
 final class EnqueueBatcher: Sendable {
     /// One caller's tasks.
     private final class Job: Sendable {
@@ -95,7 +95,7 @@ final class EnqueueBatcher: Sendable {
             state.inFlight += 1
             return true
         }
-        if isToSend { scripts.redis.inNextTurn(for: .key(keys.base)) { [self] in sendWaiting() } }
+        if isToSend { scripts.redis.nowOrInNextTurn(for: .key(keys.base)) { [self] in sendWaiting() } }
     }
 
     /// Uses one of ``maxInFlight`` places for what waits, or frees it.

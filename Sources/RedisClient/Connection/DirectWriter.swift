@@ -16,13 +16,6 @@ import Musl
 /// does anything else with the connection it withdraws the offer and takes over what was written, so that replies
 /// find their requests in order.
 final class DirectWriter: Sendable {
-    enum Outcome {
-        case nothing
-        case all
-        /// The event loop is to be told, which writes the rest.
-        case part
-    }
-
     /// What a caller has written.
     struct Written {
         let request: RedisRequest
@@ -36,36 +29,41 @@ final class DirectWriter: Sendable {
         /// A descriptor of our own of the connection's socket: when the loop closes its own, that number may become another
         /// file's at any moment.
         var socket: CInt?
-        var isOffered = false
+        /// Tells the event loop that there is a rest to be written.
+        var writeRest: (@Sendable () -> Void)?
         var written: Written?
     }
 
     /// Larger requests are written by the event loop, which sees their progress.
-    private static let maxSize = 16 << 10
+    private static let maxSize = 64 << 10
 
     private let state = Mutex(State())
+    /// Changes only under the lock. Read without it, so that nobody waits for what another writes only to learn that.
+    private let offered = Atomic(false)
 
     deinit { detach() }
 
     // MARK: Called by callers
 
-    /// A glance: the answer may be another one at once.
-    var isOffered: Bool { state.withLock { $0.isOffered } }
+    /// A glance: it may be otherwise at once.
+    var isOffered: Bool { offered.load(ordering: .relaxed) }
 
-    /// Writes the request if the connection is on offer. The socket never blocks; an error is left to the event loop to find.
-    func write(_ request: RedisRequest) -> Outcome {
-        guard request.size <= Self.maxSize else { return .nothing }
+    /// Writes the request if the connection is on offer, and returns whether it did. The socket never blocks; an error is left to
+    /// the event loop, which comes upon it when it writes.
+    func write(_ request: RedisRequest) -> Bool {
+        guard request.size <= Self.maxSize else { return false }
         return state.withLock { state in
-            guard state.isOffered, let socket = state.socket else { return .nothing }
+            guard isOffered, let socket = state.socket else { return false }
             var rest = request.encoded
             let size = rest.readableBytes
             let time = NIODeadline.now()
             let count = rest.withUnsafeReadableBytes { send(socket, $0.baseAddress, $0.count, Self.flags) }
-            guard count > 0 else { return .nothing }
+            guard count > 0 else { return false }
             rest.moveReaderIndex(forwardBy: count)
-            state.isOffered = false
+            offered.store(false, ordering: .relaxed)
             state.written = Written(request: request, size: size, rest: rest, time: time)
-            return rest.readableBytes == 0 ? .all : .part
+            if rest.readableBytes > 0 { state.writeRest?() }
+            return true
         }
     }
 
@@ -78,18 +76,23 @@ final class DirectWriter: Sendable {
 
     // MARK: Called by the event loop
 
-    /// Serves this connection from now on.
-    func attach(_ channel: any Channel) {
+    /// Serves this connection from now on, and no other.
+    ///
+    /// - Parameter writeRest: called by callers when the network has taken only a part of what they wrote.
+    /// - Returns: whether it can.
+    func attach(_ channel: any Channel, writeRest: @escaping @Sendable () -> Void) -> Bool {
+        detach()
         let socket = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
             fcntl($0, F_DUPFD_CLOEXEC, 0)
         }
-        guard let socket, socket >= 0 else { return }
-        state.withLock { $0.socket = socket }
+        guard let socket, socket >= 0 else { return false }
+        state.withLock { ($0.socket, $0.writeRest) = (socket, writeRest) }
+        return true
     }
 
     /// The connection carries nothing: a caller may write.
     func offer() {
-        state.withLock { $0.isOffered = true }
+        state.withLock { _ in offered.store(true, ordering: .relaxed) }
     }
 
     /// Withdraws the offer.
@@ -97,13 +100,17 @@ final class DirectWriter: Sendable {
     /// - Returns: what a caller has written since it was made.
     func withdraw() -> Written? {
         state.withLock { state in
-            state.isOffered = false
+            offered.store(false, ordering: .relaxed)
             return state.written.take()
         }
     }
 
     /// Serves the connection no more. After ``withdraw()``.
     func detach() {
-        if let socket = state.withLock({ $0.socket.take() }) { close(socket) }
+        let socket = state.withLock { state in
+            state.writeRest = nil
+            return state.socket.take()
+        }
+        if let socket { close(socket) }
     }
 }

@@ -80,9 +80,6 @@ final class LaneCore {
         perform(state.wanted())
     }
 
-    /// A caller has written a part of its request.
-    func takeOver() { handler?.takeOver() }
-
     /// Requests wait for a place: those whose time is over are given up.
     func watchOverflow() {
         overflowTimer?.cancel()
@@ -180,7 +177,7 @@ final class LaneCore {
         connectedAt = .now()
         self.handler = handler
         handler.onAnswered = { [weak self] in self?.answered($0) }
-        // With TLS there is no socket to write to. A listener is hardly ever idle.
+        // With TLS the bytes would have to be encrypted first. What a listener asks for at its connection goes before all else.
         if configuration.tls == nil, onState == nil { handler.use(writer) }
         if lastFailure != nil { logger.info("connected to Redis again", metadata: ["redis": "\(configuration)"]) }
         lastFailure = nil

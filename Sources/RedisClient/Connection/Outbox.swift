@@ -6,6 +6,8 @@ import Synchronization
 /// again wait for a place, in order and for a limited time.
 final class Outbox: Sendable {
     enum Addition {
+        /// It has a place and nothing else is on its way: it may be written at once, or else given to ``addAlone(_:)``.
+        case alone
         /// The event loop is to be told.
         case drain
         /// It has been told, or will be when there is a place.
@@ -57,8 +59,16 @@ final class Outbox: Sendable {
         self.patience = patience
     }
 
-    func add(_ request: RedisRequest) -> Addition {
+    /// Nothing is on its way, nor about to be.
+    var isIdle: Bool { state.withLock { $0.isIdle } }
+
+    /// - Parameter mayGoAlone: it is to be written at once if nothing else is on its way or about to be.
+    func add(_ request: RedisRequest, mayGoAlone: Bool = false) -> Addition {
         state.withLock { state in
+            if mayGoAlone, state.isIdle {
+                state.unanswered = 1
+                return .alone
+            }
             if state.isClosed { return .refuse(RedisError(.closed, "the Redis client has been shut down")) }
             if state.unanswered >= limit {
                 guard state.overflow.count < limit else {
@@ -73,24 +83,10 @@ final class Outbox: Sendable {
         }
     }
 
-    // MARK: Alone
-
-    /// Nothing is on its way, nor about to be.
-    var isIdle: Bool { state.withLock { $0.isIdle } }
-
-    /// Gives a place to a request that is written at once, if nothing else is on its way or about to be.
-    func enterAlone() -> Bool {
-        state.withLock { state in
-            guard state.isIdle else { return false }
-            state.unanswered = 1
-            return true
-        }
-    }
-
-    /// It could not be written at once.
+    /// It has a place already, and could not be written at once.
     ///
     /// - Returns: whether the event loop is to be told.
-    func addEntered(_ request: RedisRequest) -> Bool {
+    func addAlone(_ request: RedisRequest) -> Bool {
         state.withLock { state in
             state.requests.append(request)
             return state.needsDrain()

@@ -106,26 +106,24 @@ final class RedisChannelHandler: ChannelInboundHandler {
     /// Callers write by this from now on, while nothing is on its way.
     func use(_ writer: DirectWriter) {
         guard let context, failure == nil, !isRetired else { return }
-        writer.attach(context.channel)
-        self.writer = writer
+        let (own, eventLoop) = (NIOLoopBound(self, eventLoop: context.eventLoop), context.eventLoop)
+        if writer.attach(context.channel, writeRest: { eventLoop.execute { own.value.takeOver() } }) {
+            self.writer = writer
+        }
     }
 
-    /// A caller may write, while a timer is there that looks after the answer.
+    /// A caller may write, if the timer looks after an answer in time.
     private func offer() {
-        guard let writer, !isOffered, pipeline.isEmpty, unwritten == 0, timer != nil, !isRetired else { return }
+        guard let writer, !isOffered, pipeline.isEmpty, unwritten == 0, !isRetired,
+            let timer, timer.deadline <= lastProgress + TimeAmount(readTimeout)
+        else { return }
         isOffered = true
         writer.offer()
     }
 
     /// Ends the offer. What a caller has written is as if it had been sent here.
-    func takeOver() {
-        guard isOffered else { return }
-        isOffered = false
-        guard let written = writer?.withdraw() else { return }
-        pipeline.send(written.request)
-        lastProgress = written.time
-        bytesSent = written.size - written.rest.readableBytes
-        var rest = written.rest
+    private func takeOver() {
+        guard var rest = takeOverRequest() else { return }
         if rest.readableBytes > 0, let context {
             write(&rest, context)
             context.flush()
@@ -133,8 +131,18 @@ final class RedisChannelHandler: ChannelInboundHandler {
         scheduleTimer()
     }
 
+    /// - Returns: what is still to be written, if a caller has written.
+    private func takeOverRequest() -> ByteBuffer? {
+        guard isOffered else { return nil }
+        isOffered = false
+        guard let written = writer?.withdraw() else { return nil }
+        pipeline.send(written.request)
+        lastProgress = written.time
+        bytesSent = written.size - written.rest.readableBytes
+        return written.rest
+    }
+
     private func endOffers() {
-        takeOver()
         writer?.detach()
         writer = nil
     }
@@ -143,10 +151,11 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard failure == nil else { return }
+        // First, as more may be read while a rest is written.
+        parser.append(unwrapInboundIn(data))
         takeOver()
         lastProgress = .now()
         bytesSent = 0
-        parser.append(unwrapInboundIn(data))
         do throws(RESPParser.Failure) {
             while failure == nil, let value = try parser.next() { perform(pipeline.receive(value)) }
             closeIfDone()
@@ -215,6 +224,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Closes it as soon as all is answered.
     func retire() {
+        takeOver()
         endOffers()
         isRetired = true
         closeIfDone()
@@ -242,8 +252,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     private func end(_ error: RedisError) {
-        endOffers()
         failure = error
+        // The rest of what a caller has written is of no use any more.
+        _ = takeOverRequest()
+        endOffers()
         timer?.task.cancel()
         let requests = pipeline.removeAll()
         for (index, (request, replies)) in requests.enumerated() {
@@ -254,6 +266,5 @@ final class RedisChannelHandler: ChannelInboundHandler {
         onAnswered?(requests.count)
         onClosed?(self)
         onClosed = nil
-        onAnswered = nil
     }
 }

@@ -67,27 +67,25 @@ package final class RedisLane: Sendable {
     /// Connects anew, perhaps to another server; what is on its way fails with the reason.
     func reconnect(_ reason: RedisError) {
         let core = core
-        eventLoop.execute { core.value.reconnect(reason) }
+        inNextTurn { core.value.reconnect(reason) }
     }
 
     /// Is not used any more: what is on its way is answered, all else fails with the reason.
     func retire(_ reason: RedisError) {
         let core = core
-        eventLoop.execute { core.value.retire(reason) }
+        inNextTurn { core.value.retire(reason) }
     }
 
     /// Connects anew if it is still the connection on which something was sent at this time; what is on its way is
     /// answered.
     func renew(sentAt: NIODeadline) {
         let core = core
-        eventLoop.execute { core.value.renew(sentAt: sentAt) }
+        inNextTurn { core.value.renew(sentAt: sentAt) }
     }
 
     /// Calls `body` in the next turn of the event loop. What it submits is sent in that turn; or in the one that follows, if
-    /// others are about to submit in theirs, together with that. While nothing is on its way it is called at once instead,
-    /// and what it submits is sent at once.
+    /// others are about to submit in theirs, together with that. Until the turn has come nobody writes alone.
     func inNextTurn(_ body: @escaping @Sendable () -> Void) {
-        if writer.isOffered, outbox.isIdle { return body() }
         outbox.expectTurn()
         let (core, outbox, eventLoop) = (core, outbox, eventLoop)
         eventLoop.execute {
@@ -99,6 +97,12 @@ package final class RedisLane: Sendable {
             case .drain: eventLoop.execute { core.value.drain() }
             }
         }
+    }
+
+    /// Calls `body` at once, on the caller's thread, if the first that it submits can be written there; or in the next turn.
+    func nowOrInNextTurn(_ body: @escaping @Sendable () -> Void) {
+        // On the event loop no thread has to be woken, and those that go on in the same turn join.
+        if writer.isOffered, !eventLoop.inEventLoop, outbox.isIdle { body() } else { inNextTurn(body) }
     }
 
     /// Sends commands together. Their replies come in order, on the event loop; an error reply is a failure of its
@@ -120,11 +124,10 @@ package final class RedisLane: Sendable {
             request.complete([])
             return request
         }
-        if writer.isOffered, !request.isCompleted, outbox.enterAlone() {
-            writeAlone(request)
-            return request
-        }
-        switch outbox.add(request) {
+        switch outbox.add(request, mayGoAlone: writer.isOffered && !request.isCompleted) {
+        case .alone:
+            let core = core
+            if !writer.write(request), outbox.addAlone(request) { eventLoop.execute { core.value.drain() } }
         case .drain:
             let core = core
             eventLoop.execute { core.value.drain() }
@@ -135,15 +138,6 @@ package final class RedisLane: Sendable {
         case .refuse(let error): request.fail(error)
         }
         return request
-    }
-
-    private func writeAlone(_ request: RedisRequest) {
-        let core = core
-        switch writer.write(request) {
-        case .all: break
-        case .part: eventLoop.execute { core.value.takeOver() }
-        case .nothing: if outbox.addEntered(request) { eventLoop.execute { core.value.drain() } }
-        }
     }
 
     /// Fails what waits, and closes the connection.

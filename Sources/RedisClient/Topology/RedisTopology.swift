@@ -25,8 +25,8 @@ package protocol RedisTopology: Sendable {
     ) -> RedisRequest
 
     /// Calls `body` in the next turn of the event loop that carries commands for a route, so that until then more can join
-    /// what it submits.
-    func inNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void)
+    /// what it submits; or at once, if the first that it submits can be sent without that loop.
+    func nowOrInNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void)
 
     /// Runs tasks on an event loop that carries commands; `nil` if no one loop carries most of them.
     var taskExecutor: (any TaskExecutor)? { get }
@@ -85,7 +85,10 @@ extension RedisTopology {
         let cancellation = RequestCancellation()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                cancellation.set(submit(commands, to: route) { continuation.resume(returning: $0) })
+                let completion: RedisRequest.Completion = { continuation.resume(returning: $0) }
+                // What is submitted may be sent at once.
+                if cancellation.isCancelled { return RedisRequest(commands, completion: completion).cancel() }
+                cancellation.set(submit(commands, to: route, completion: completion))
             }
         } onCancel: {
             cancellation.cancel()

@@ -9,6 +9,8 @@ final class RequestCancellation: Sendable {
 
     private let state = Mutex(State())
 
+    var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
     func set(_ request: RedisRequest) {
         let isCancelled = state.withLock { state in
             state.request = request

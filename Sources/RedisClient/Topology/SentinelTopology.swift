@@ -104,8 +104,8 @@ final class SentinelTopology: RedisTopology {
         }
     }
 
-    func inNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
-        lanes[0].lane.inNextTurn(body)
+    func nowOrInNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
+        lanes[0].lane.nowOrInNextTurn(body)
     }
 
     private var lane: RedisLane {

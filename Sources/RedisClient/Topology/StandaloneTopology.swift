@@ -30,8 +30,8 @@ final class StandaloneTopology: RedisTopology {
         lane.submit(commands, completion: completion)
     }
 
-    func inNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
-        lanes[0].inNextTurn(body)
+    func nowOrInNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
+        lanes[0].nowOrInNextTurn(body)
     }
 
     var taskExecutor: (any TaskExecutor)? { lanes[0].taskExecutor }
