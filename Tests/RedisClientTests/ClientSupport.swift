@@ -62,15 +62,18 @@ final class FakeServer: Sendable {
 
     /// - Parameters:
     ///   - readsAfterHello: off: reads nothing any more once it has answered the first command.
+    ///   - ends: gets one for each connection that has ended.
     ///   - answer: to a command and its arguments.
     static func withServer<Value>(
         readsAfterHello: Bool = true,
+        ends: Recorder<Void>? = nil,
         _ answer: @escaping @Sendable ([String]) -> Answer,
         _ body: (FakeServer) async throws -> Value
     ) async throws -> Value {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                channel.closeFuture.whenComplete { _ in ends?.add(()) }
+                return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         Handler(readsAfterHello: readsAfterHello, answer: answer)
                     )

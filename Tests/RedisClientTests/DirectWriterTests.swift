@@ -35,16 +35,8 @@ struct DirectWriterTests {
             channel.eventLoop.execute { handler.value.send([request]) }
         }
 
-        /// Runs `body` while the event loop does nothing.
         func holdingLoop(_ body: () async throws -> Void) async throws {
-            let (release, isHeld) = (DispatchSemaphore(value: 0), Recorder<Void>())
-            channel.eventLoop.execute {
-                isHeld.add(())
-                release.wait()
-            }
-            await isHeld.wait(for: 1)
-            defer { release.signal() }
-            try await body()
+            try await holding(channel.eventLoop, body)
         }
 
         func close() {
@@ -178,26 +170,48 @@ struct DirectWriterTests {
 
     @Test func `a server that does not answer is given up, and not too early`() async throws {
         let timeout = Duration.seconds(2)
-        try await withConnection(readTimeout: timeout) { connection in
-            // The timer is that of the request before.
-            let sent = ContinuousClock.now
-            try await eventually("a part of its time has passed") { ContinuousClock.now - sent > timeout / 4 }
-            let start = ContinuousClock.now
-            #expect(connection.writer.write(connection.request("silence")))
-            await connection.events.wait(for: 3)
-            #expect(connection.events.elements == ["first", "commandTimedOut", "closed"])
-            #expect(ContinuousClock.now - start >= timeout)
+        try await withConnection(readTimeout: timeout, isUsed: false) { connection in
+            let start = Mutex(ContinuousClock.now)
+            // A loop that is held up ends no offer.
+            let first = RedisRequest([RESPCommand("ECHO", "first")]) { _ in
+                connection.events.add("first")
+                // The timer is the first request's, a part of whose time has passed.
+                let begin = ContinuousClock.now
+                while ContinuousClock.now - begin < timeout / 4 { sched_yield() }
+                start.withLock { $0 = ContinuousClock.now }
+                if connection.writer.write(connection.request("silence")) { connection.events.add("written") }
+            }
+            connection.send(first)
+            await connection.events.wait(for: 4)
+            #expect(connection.events.elements == ["first", "written", "commandTimedOut", "closed"])
+            #expect(ContinuousClock.now - start.withLock { $0 } >= timeout)
+        }
+    }
+
+    @Test func `a loop that was held up reads the answer before it gives up the server`() async throws {
+        let timeout = Duration.seconds(1)
+        try await withConnection(readTimeout: timeout, isUsed: false) { connection in
+            let first = RedisRequest([RESPCommand("ECHO", "first")]) { _ in
+                let begin = ContinuousClock.now
+                if connection.writer.write(connection.request("direct")) { connection.events.add("written") }
+                while connection.received.count < 2 || ContinuousClock.now - begin < timeout * 2 { sched_yield() }
+            }
+            connection.send(first)
+            await connection.events.wait(for: 2)
+            #expect(connection.events.elements == ["written", "direct"])
         }
     }
 
     @Test func `the offer ends with the timer that looks after answers, and is made again`() async throws {
-        try await withConnection(readTimeout: .seconds(2)) { connection in
+        try await withConnection(readTimeout: .seconds(1)) { connection in
             try await eventually("the offer has ended") { !connection.writer.isOffered }
             #expect(!connection.writer.write(connection.request("direct")))
-            connection.send(connection.request("second"))
-            await connection.events.wait(for: 2)
-            #expect(connection.events.elements == ["first", "second"])
-            #expect(connection.writer.isOffered)
+            let isOffered = Recorder<Bool>()
+            connection.send(
+                RedisRequest([RESPCommand("ECHO", "second")]) { _ in isOffered.add(connection.writer.isOffered) }
+            )
+            await isOffered.wait(for: 1)
+            #expect(isOffered.elements == [true])
         }
     }
 
@@ -281,28 +295,43 @@ struct DirectWriterTests {
 
     // MARK: Lanes
 
-    /// Holds up the thread on which it runs.
-    private static func wait(_ semaphore: DispatchSemaphore) { semaphore.wait() }
+    /// Runs `body` with a lane that has an event loop of its own, and has been used.
+    private func withLane(_ uri: String, _ body: (RedisLane, any EventLoop) async throws -> Void) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = try RedisConfiguration(uri)
+        configuration.readTimeout = .seconds(3600)
+        let endpoint = configuration.endpoint
+        let lane = RedisLane(
+            configuration: configuration,
+            endpoint: { $0.makeSucceededFuture(endpoint) },
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            eventLoop: group.any()
+        )
+        let answers = Recorder<Void>()
+        // By the event loop, which then offers the connection.
+        lane.submit([RESPCommand("PING")]) { _ in answers.add(()) }
+        await answers.wait(for: 1)
+        do {
+            try await body(lane, group.any())
+            await lane.shutdown()
+            try await group.shutdownGracefully()
+        } catch {
+            await lane.shutdown()
+            try await group.shutdownGracefully()
+            throw error
+        }
+    }
 
     @Test func `a lane that carries nothing sends without its event loop, one that does gathers`() async throws {
         try await RedisServer.withServer { server async throws in
-            try await withClient(server.uri) { redis async throws in
-                // By the event loop, which then offers the connection.
-                _ = try await redis.run("PING")
+            try await withLane(server.uri) { lane, eventLoop in
                 let calls = Recorder<String>()
-                redis.nowOrInNextTurn(for: .any) { calls.add("at once") }
+                lane.nowOrInNextTurn { calls.add("at once") }
                 #expect(calls.elements == ["at once"])
-                let (release, isHeld) = (DispatchSemaphore(value: 0), Recorder<Void>())
-                let holder = Task(executorPreference: redis.taskExecutor) {
-                    isHeld.add(())
-                    Self.wait(release)
-                }
-                do {
-                    defer { release.signal() }
-                    await isHeld.wait(for: 1)
-                    redis.submit([RESPCommand("SET", "k", "direct")], to: .any) { _ in calls.add("answer") }
-                    redis.nowOrInNextTurn(for: .any) { calls.add("in a turn") }
-                    redis.submit([RESPCommand("GET", "k")], to: .any) { replies in
+                try await holding(eventLoop) {
+                    lane.submit([RESPCommand("SET", "k", "direct")]) { _ in calls.add("answer") }
+                    lane.nowOrInNextTurn { calls.add("in a turn") }
+                    lane.submit([RESPCommand("GET", "k")]) { replies in
                         calls.add((try? replies[0].get().string) ?? "error")
                     }
                     try await eventually("it is stored") { try server.cli("GET", "k") == "direct" }
@@ -310,7 +339,34 @@ struct DirectWriterTests {
                 }
                 await calls.wait(for: 4)
                 #expect(Set(calls.elements) == ["at once", "in a turn", "answer", "direct"])
-                await holder.value
+            }
+        }
+    }
+
+    @Test func `what is submitted as an answer comes goes to the next connection if this one has ended`() async throws {
+        let (received, ends, answers) = (Recorder<String>(), Recorder<Void>(), Recorder<String>())
+        try await FakeServer.withServer(ends: ends) { command in
+            received.add(command[0])
+            return switch command[0] {
+            case "HELLO": .bytes(FakeServer.hello)
+            case "FIRST": .close(after: "+first\r\n")
+            default: .bytes("+OK\r\n")
+            }
+        } _: { server async throws in
+            try await withLane(server.uri) { lane, eventLoop in
+                // The answer and the end are there when the loop looks.
+                try await holding(eventLoop) {
+                    lane.submit([RESPCommand("FIRST")]) { replies in
+                        answers.add((try? replies[0].get().string) ?? "error")
+                        lane.submit([RESPCommand("SECOND")]) { replies in
+                            answers.add((try? replies[0].get().string) ?? "error")
+                        }
+                    }
+                    await ends.wait(for: 1)
+                }
+                await answers.wait(for: 2)
+                #expect(answers.elements == ["first", "OK"])
+                #expect(received.elements == ["HELLO", "PING", "FIRST", "HELLO", "SECOND"])
             }
         }
     }
@@ -324,28 +380,20 @@ struct DirectWriterTests {
             received.add(command[0])
             return .bytes(command[0] == "HELLO" ? FakeServer.hello : "+OK\r\n")
         } _: { server async throws in
-            let configuration = try RedisConfiguration(server.uri)
-            let lane = RedisLane(
-                configuration: configuration,
-                endpoint: { $0.makeSucceededFuture(configuration.endpoint) },
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            )
-            let answers = Recorder<Bool>()
-            @Sendable func note(_ replies: [Result<RESPValue, RedisError>]) {
-                if case .success = replies[0] { answers.add(true) } else { answers.add(false) }
+            try await withLane(server.uri) { lane, _ in
+                let answers = Recorder<Bool>()
+                if change == "renew" {
+                    lane.renew(sentAt: .now())
+                } else {
+                    lane.reconnect(RedisError(.connectionLost, "another server"))
+                }
+                lane.submit([RESPCommand("SECOND")]) { replies in
+                    if case .success = replies[0] { answers.add(true) } else { answers.add(false) }
+                }
+                await answers.wait(for: 1)
+                #expect(answers.elements == [true])
+                #expect(received.elements == ["HELLO", "PING", "HELLO", "SECOND"])
             }
-            lane.submit([RESPCommand("FIRST")], completion: note)
-            await answers.wait(for: 1)
-            if change == "renew" {
-                lane.renew(sentAt: .now())
-            } else {
-                lane.reconnect(RedisError(.connectionLost, "another server"))
-            }
-            lane.submit([RESPCommand("SECOND")], completion: note)
-            await answers.wait(for: 2)
-            #expect(answers.elements == [true, true])
-            #expect(received.elements == ["HELLO", "FIRST", "HELLO", "SECOND"])
-            await lane.shutdown()
         }
     }
 
@@ -369,7 +417,9 @@ struct DirectWriterTests {
         async throws
     {
         try await RedisServer.withServer { server async throws in
-            try await withClient(server.uri) { redis async throws in
+            try await withClient(server.uri) {
+                $0.readTimeout = .seconds(3600)
+            } _: { redis async throws in
                 let answers = Recorder<Int>()
                 await withTaskGroup(of: Void.self) { group in
                     for caller in 0..<3 {
@@ -404,4 +454,16 @@ struct DirectWriterTests {
             }
         }
     }
+}
+
+/// Runs `body` while an event loop does nothing.
+private func holding(_ eventLoop: any EventLoop, _ body: () async throws -> Void) async throws {
+    let (release, isHeld) = (DispatchSemaphore(value: 0), Recorder<Void>())
+    eventLoop.execute {
+        isHeld.add(())
+        release.wait()
+    }
+    await isHeld.wait(for: 1)
+    defer { release.signal() }
+    try await body()
 }

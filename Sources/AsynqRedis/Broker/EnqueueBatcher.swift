@@ -95,7 +95,9 @@ final class EnqueueBatcher: Sendable {
             state.inFlight += 1
             return true
         }
-        if isToSend { scripts.redis.nowOrInNextTurn(for: .key(keys.base)) { [self] in sendWaiting() } }
+        guard isToSend else { return }
+        let isOneRequest = scripts.sendsTogether(durability)
+        scripts.redis.nowOrInNextTurn(for: .key(keys.base), isOneRequest: isOneRequest) { [self] in sendWaiting() }
     }
 
     /// Uses one of ``maxInFlight`` places for what waits, or frees it.

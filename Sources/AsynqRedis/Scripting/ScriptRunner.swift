@@ -54,7 +54,7 @@ struct ScriptRunner: Sendable {
         _ requests: [Request],
         completion: @escaping @Sendable ([Result<RESPValue, AsynqError>]) -> Void
     ) {
-        if !redis.spreadsKeys, requests.allSatisfy({ $0.durability == .master }) {
+        if requests.allSatisfy({ sendsTogether($0.durability) }) {
             return submitTogether(requests, completion: completion)
         }
         let gather = ReplyGatherer(count: requests.count, completion: completion)
@@ -70,6 +70,9 @@ struct ScriptRunner: Sendable {
             }
         }
     }
+
+    /// Whether what is submitted together, with this durability, goes to one server as one request.
+    func sendsTogether(_ durability: RedisDurability) -> Bool { !redis.spreadsKeys && durability == .master }
 
     /// All go to one server, as one request.
     private func submitTogether(

@@ -51,11 +51,12 @@ final class DirectWriter: Sendable {
     /// Writes the request if the connection is on offer, and returns whether it did. The socket never blocks; an error is left to
     /// the event loop, which comes upon it when it writes.
     func write(_ request: RedisRequest) -> Bool {
-        guard request.size <= Self.maxSize else { return false }
+        let size = request.size
+        guard size <= Self.maxSize else { return false }
+        let encoded = request.encoded
         return state.withLock { state in
             guard isOffered, let socket = state.socket else { return false }
-            var rest = request.encoded
-            let size = rest.readableBytes
+            var rest = encoded
             let time = NIODeadline.now()
             let count = rest.withUnsafeReadableBytes { send(socket, $0.baseAddress, $0.count, Self.flags) }
             guard count > 0 else { return false }

@@ -187,9 +187,13 @@ final class LaneCore {
         waitingTimer = nil
         let requests = waiting.map(\.request)
         waiting = []
-        // The listener's own commands come first.
-        onState?(.connected)
-        send(outbox.take() + requests, handler)
+        if let onState {
+            // The listener's own commands come first.
+            onState(.connected)
+            send(outbox.take() + requests, handler)
+        } else {
+            send(requests + outbox.take(), handler)
+        }
     }
 
     private func connectFailed(_ error: RedisError) {

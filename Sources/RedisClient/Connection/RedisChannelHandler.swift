@@ -122,13 +122,15 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     /// Ends the offer. What a caller has written is as if it had been sent here.
-    private func takeOver() {
+    ///
+    /// - Parameter time: not to be given up before.
+    private func takeOver(notBefore time: NIODeadline = .distantPast) {
         guard var rest = takeOverRequest() else { return }
         if rest.readableBytes > 0, let context {
             write(&rest, context)
             context.flush()
         }
-        scheduleTimer()
+        scheduleTimer(notBefore: time)
     }
 
     /// - Returns: what is still to be written, if a caller has written.
@@ -180,9 +182,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     // MARK: Time-out
 
     /// One timer a connection: while replies are awaited something must go out or come in within the time-out.
-    private func scheduleTimer() {
+    private func scheduleTimer(notBefore time: NIODeadline = .distantPast) {
         guard !pipeline.isEmpty, let context else { return }
-        let deadline = deadline
+        let deadline = max(deadline, time)
         if let timer {
             // Writing may be given less time than reading.
             guard deadline < timer.deadline else { return }
@@ -190,15 +192,20 @@ final class RedisChannelHandler: ChannelInboundHandler {
         }
         let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self else { return }
-            timer = nil
-            takeOver()
-            guard !pipeline.isEmpty, self.deadline <= .now() else { return scheduleTimer() }
-            let what =
-                unwritten > 0
-                ? "Redis has taken nothing for \(writeTimeout)" : "no answer from Redis within \(readTimeout)"
-            close(RedisError(.commandTimedOut, what))
+            timerFired()
         }
         timer = (task, deadline)
+    }
+
+    private func timerFired() {
+        timer = nil
+        // If the loop was held up, the answer to what a caller has written may lie in the socket: it is read first.
+        takeOver(notBefore: .now() + .milliseconds(10))
+        guard timer == nil else { return }
+        guard !pipeline.isEmpty, deadline <= .now() else { return scheduleTimer() }
+        let what =
+            unwritten > 0 ? "Redis has taken nothing for \(writeTimeout)" : "no answer from Redis within \(readTimeout)"
+        close(RedisError(.commandTimedOut, what))
     }
 
     private var deadline: NIODeadline {

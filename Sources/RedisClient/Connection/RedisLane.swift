@@ -28,15 +28,18 @@ package final class RedisLane: Sendable {
     ///   - onPush: called on the event loop for what the server sends unasked.
     ///   - onState: called on the event loop; a lane that has it is a listener, which connects for its own sake.
     ///   - failsFast: what waits for a connection fails with the first attempt that fails.
+    ///   - eventLoop: where the connection lives. Default: one that all share.
     package init(
         configuration: RedisConfiguration,
         endpoint: @escaping EndpointProvider,
         logger: Logger,
         onPush: (@Sendable (RedisPush) -> Void)? = nil,
         onState: (@Sendable (ConnectionState) -> Void)? = nil,
-        failsFast: Bool = false
+        failsFast: Bool = false,
+        eventLoop: (any EventLoop)? = nil
     ) {
-        eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let eventLoop = eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()
+        self.eventLoop = eventLoop
         taskExecutor = EventLoopExecutor(eventLoop)
         outbox = Outbox(limit: configuration.maxInFlight, patience: configuration.dialTimeout)
         let core = LaneCore(
@@ -101,7 +104,7 @@ package final class RedisLane: Sendable {
 
     /// Calls `body` at once, on the caller's thread, if the first that it submits can be written there; or in the next turn.
     func nowOrInNextTurn(_ body: @escaping @Sendable () -> Void) {
-        // On the event loop no thread has to be woken, and those that go on in the same turn join.
+        // Those that go on in the same turn of the event loop join.
         if writer.isOffered, !eventLoop.inEventLoop, outbox.isIdle { body() } else { inNextTurn(body) }
     }
 
@@ -124,7 +127,9 @@ package final class RedisLane: Sendable {
             request.complete([])
             return request
         }
-        switch outbox.add(request, mayGoAlone: writer.isOffered && !request.isCompleted) {
+        // On the event loop no thread has to be woken; and it may have the end of this connection in hand, which comes first.
+        let mayGoAlone = writer.isOffered && !eventLoop.inEventLoop && !request.isCompleted
+        switch outbox.add(request, mayGoAlone: mayGoAlone) {
         case .alone:
             let core = core
             if !writer.write(request), outbox.addAlone(request) { eventLoop.execute { core.value.drain() } }

@@ -145,9 +145,8 @@ final class ClusterTopology: RedisTopology {
         }
     }
 
-    func nowOrInNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
+    func nowOrInNextTurn(for route: RedisRoute, isOneRequest: Bool, _ body: @escaping @Sendable () -> Void) {
         if case .node(let node) = map.node(Self.slot(route), nil) {
-            // What belongs together is submitted in parts here, of which only the first could go at once.
             node.firstLane.inNextTurn(body)
         } else {
             MultiThreadedEventLoopGroup.singleton.any().execute(body)

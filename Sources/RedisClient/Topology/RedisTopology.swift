@@ -25,8 +25,10 @@ package protocol RedisTopology: Sendable {
     ) -> RedisRequest
 
     /// Calls `body` in the next turn of the event loop that carries commands for a route, so that until then more can join
-    /// what it submits; or at once, if the first that it submits can be sent without that loop.
-    func nowOrInNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void)
+    /// what it submits; or at once, if that can be sent without the loop.
+    ///
+    /// - Parameter isOneRequest: all that it submits is one request. Parts belong together only in a turn.
+    func nowOrInNextTurn(for route: RedisRoute, isOneRequest: Bool, _ body: @escaping @Sendable () -> Void)
 
     /// Runs tasks on an event loop that carries commands; `nil` if no one loop carries most of them.
     var taskExecutor: (any TaskExecutor)? { get }

@@ -104,8 +104,13 @@ final class SentinelTopology: RedisTopology {
         }
     }
 
-    func nowOrInNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
-        lanes[0].lane.nowOrInNextTurn(body)
+    func nowOrInNextTurn(for route: RedisRoute, isOneRequest: Bool, _ body: @escaping @Sendable () -> Void) {
+        // Of several connections another may be the next.
+        if isOneRequest, lanes.count == 1 {
+            lanes[0].lane.nowOrInNextTurn(body)
+        } else {
+            lanes[0].lane.inNextTurn(body)
+        }
     }
 
     private var lane: RedisLane {

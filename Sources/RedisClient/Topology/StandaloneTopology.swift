@@ -30,8 +30,9 @@ final class StandaloneTopology: RedisTopology {
         lane.submit(commands, completion: completion)
     }
 
-    func nowOrInNextTurn(for route: RedisRoute, _ body: @escaping @Sendable () -> Void) {
-        lanes[0].nowOrInNextTurn(body)
+    func nowOrInNextTurn(for route: RedisRoute, isOneRequest: Bool, _ body: @escaping @Sendable () -> Void) {
+        // Of several connections another may be the next.
+        if isOneRequest, lanes.count == 1 { lanes[0].nowOrInNextTurn(body) } else { lanes[0].inNextTurn(body) }
     }
 
     var taskExecutor: (any TaskExecutor)? { lanes[0].taskExecutor }
