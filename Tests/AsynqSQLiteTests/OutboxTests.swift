@@ -186,6 +186,8 @@ struct OutboxTests {
             configuration.logger = .silent
             // So that nothing but the signal wakes it.
             configuration.taskCheckInterval = .seconds(3600)
+            // Batches that are taken ahead may overtake each other.
+            configuration.prefetchLimit = 0
             let handler = ClosureHandler { _, context in runs.add(context.taskID) }
             let server = AsynqServer(broker, handler: handler, configuration: configuration)
             try await withThrowingTaskGroup(of: Void.self) { group in

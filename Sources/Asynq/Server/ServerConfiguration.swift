@@ -41,7 +41,8 @@ extension AsynqServer {
         public var cancellationGrace: Duration = .seconds(5)
         /// The most tasks that are held ready in addition to those running, so that short handlers need not wait for
         /// a round trip. How many are held follows from how short the handlers are; none while they are long.
-        /// 0 turns it off. Default: 512.
+        /// 0 turns it off, and with a ``concurrency`` of 1 tasks then start in the order of their queue; else those of one round
+        /// trip may overtake those of another. Default: 512.
         public var prefetchLimit = 512
 
         /// How often empty queues are looked at while the broker cannot signal new tasks. Default: 1 s, with jitter.
