@@ -65,7 +65,8 @@ struct DirectWriterTests {
         }
     }
 
-    /// Runs `body` on a connection that has answered "first", and so is on offer, if it is used. The event loops are its own: they may be held up.
+    /// Runs `body` on a connection that has answered "first", and so is on offer, if it is used. The event loops are its own: they
+    /// may be held up.
     private func withConnection(
         readTimeout: Duration = .seconds(3600),
         isUsed: Bool = true,

@@ -19,7 +19,6 @@ final class DirectWriter: Sendable {
     /// What a caller has written.
     struct Written {
         let request: RedisRequest
-        let size: Int
         /// What the network has not taken yet.
         let rest: ByteBuffer
         let time: NIODeadline
@@ -51,8 +50,7 @@ final class DirectWriter: Sendable {
     /// Writes the request if the connection is on offer, and returns whether it did. The socket never blocks; an error is left to
     /// the event loop, which comes upon it when it writes.
     func write(_ request: RedisRequest) -> Bool {
-        let size = request.size
-        guard size <= Self.maxSize else { return false }
+        guard request.size <= Self.maxSize else { return false }
         let encoded = request.encoded
         return state.withLock { state in
             guard isOffered, let socket = state.socket else { return false }
@@ -62,7 +60,7 @@ final class DirectWriter: Sendable {
             guard count > 0 else { return false }
             rest.moveReaderIndex(forwardBy: count)
             offered.store(false, ordering: .relaxed)
-            state.written = Written(request: request, size: size, rest: rest, time: time)
+            state.written = Written(request: request, rest: rest, time: time)
             if rest.readableBytes > 0 { state.writeRest?() }
             return true
         }

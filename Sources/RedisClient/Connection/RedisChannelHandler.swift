@@ -140,7 +140,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
         guard let written = writer?.withdraw() else { return nil }
         pipeline.send(written.request)
         lastProgress = written.time
-        bytesSent = written.size - written.rest.readableBytes
+        bytesSent = written.request.size - written.rest.readableBytes
         return written.rest
     }
 
