@@ -80,8 +80,11 @@ package final class ClusterSet: Sendable {
         try await eventually("the Cluster serves, and the replicas are in step") {
             try servers.allSatisfy { server in
                 let nodes = try Self.view(of: server)
+                // A replica is named to clients when it has told how far it is.
+                let named = Set(try server.cli("CLUSTER", "SLOTS").split(separator: "\n").compactMap { Int($0) })
                 guard try server.cli("CLUSTER", "INFO").contains("cluster_state:ok"),
-                    nodes.count(where: \.isMaster) == masters
+                    nodes.count(where: \.isMaster) == masters,
+                    servers.allSatisfy({ named.contains($0.port) })
                 else { return false }
                 let role = try server.cli("INFO", "replication")
                 return role.contains("role:master")
