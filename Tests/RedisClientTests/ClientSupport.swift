@@ -4,7 +4,7 @@ import NIOPosix
 import RedisClient
 import TestSupport
 
-/// A client of this server, for as long as `body` runs.
+/// A client of this server, for as long as `body` runs. It is patient, as all tests at once leave each little time.
 func withClient<Value>(
     _ uri: String,
     logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
@@ -12,6 +12,9 @@ func withClient<Value>(
     _ body: (any RedisTopology) async throws -> Value
 ) async throws -> Value {
     var configuration = try RedisConfiguration(uri)
+    configuration.dialTimeout = .seconds(60)
+    configuration.readTimeout = .seconds(60)
+    configuration.writeTimeout = .seconds(60)
     change(&configuration)
     let redis = try configuration.makeTopology(logger: logger)
     do {

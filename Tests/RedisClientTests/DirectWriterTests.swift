@@ -190,12 +190,12 @@ struct DirectWriterTests {
     }
 
     @Test func `a loop that was held up reads the answer before it gives up the server`() async throws {
-        let timeout = Duration.seconds(1)
+        let timeout = Duration.milliseconds(1500)
         try await withConnection(readTimeout: timeout, isUsed: false) { connection in
             let first = RedisRequest([RESPCommand("ECHO", "first")]) { _ in
                 let begin = ContinuousClock.now
                 if connection.writer.write(connection.request("direct")) { connection.events.add("written") }
-                while connection.received.count < 2 || ContinuousClock.now - begin < timeout * 2 { sched_yield() }
+                while connection.received.count < 2 || ContinuousClock.now - begin < timeout * 1.5 { sched_yield() }
             }
             connection.send(first)
             await connection.events.wait(for: 2)
@@ -204,7 +204,7 @@ struct DirectWriterTests {
     }
 
     @Test func `the offer ends with the timer that looks after answers, and is made again`() async throws {
-        try await withConnection(readTimeout: .seconds(1)) { connection in
+        try await withConnection(readTimeout: .seconds(2)) { connection in
             try await eventually("the offer has ended") { !connection.writer.isOffered }
             #expect(!connection.writer.write(connection.request("direct")))
             let isOffered = Recorder<Bool>()
@@ -300,7 +300,10 @@ struct DirectWriterTests {
     private func withLane(_ uri: String, _ body: (RedisLane, any EventLoop) async throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var configuration = try RedisConfiguration(uri)
+        // No timer fires, which would end an offer.
         configuration.readTimeout = .seconds(3600)
+        configuration.writeTimeout = .seconds(3600)
+        configuration.dialTimeout = .seconds(3600)
         let endpoint = configuration.endpoint
         let lane = RedisLane(
             configuration: configuration,
@@ -308,11 +311,12 @@ struct DirectWriterTests {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             eventLoop: group.any()
         )
-        let answers = Recorder<Void>()
+        let answers = Recorder<Result<RESPValue, RedisError>>()
         // By the event loop, which then offers the connection.
-        lane.submit([RESPCommand("PING")]) { _ in answers.add(()) }
+        lane.submit([RESPCommand("PING")]) { replies in answers.add(replies[0]) }
         await answers.wait(for: 1)
         do {
+            _ = try answers.elements[0].get()
             try await body(lane, group.any())
             await lane.shutdown()
             try await group.shutdownGracefully()

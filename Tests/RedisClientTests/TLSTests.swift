@@ -23,9 +23,11 @@ struct TLSTests {
         name: String? = nil,
         certificate: String? = nil,
         key: String? = nil,
-        isInsecure: Bool = false
+        isInsecure: Bool = false,
+        within dialTimeout: Duration = .seconds(60)
     ) async throws -> RedisError? {
         try await withClient("rediss://127.0.0.1:\(port)") { configuration in
+            configuration.dialTimeout = dialTimeout
             var tls = RedisConfiguration.TLS()
             tls.caCertificateFile = authority
             tls.serverName = name
@@ -74,7 +76,8 @@ struct TLSTests {
 
     @Test func `TLS to a plain port and plain to a TLS port are told from other faults`() async throws {
         try await withServer { server, port, _ async throws in
-            let error = try await failure(server.port, isInsecure: true)
+            // A plain server waits for the rest of what it takes for a command.
+            let error = try await failure(server.port, isInsecure: true, within: .seconds(3))
             #expect(error?.code == .connectionFailed)
             #expect(error?.message.contains("Does the server speak TLS on this port?") == true)
             let plain = try await withClient("redis://127.0.0.1:\(port)") { await $0.failure() }
