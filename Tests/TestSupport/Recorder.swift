@@ -30,7 +30,7 @@ package final class Recorder<Element: Sendable>: Sendable {
     /// waits for ever tells nobody why.
     package func wait(for count: Int, file: StaticString = #file, line: UInt = #line) async {
         let alarm = Task {
-            guard (try? await Task.sleep(for: .seconds(60))) != nil else { return }
+            guard (try? await Task.sleep(for: .seconds(300))) != nil else { return }
             giveUp("\(file):\(line): waits for \(count) in vain, there are \(self.count)")
         }
         defer { alarm.cancel() }
