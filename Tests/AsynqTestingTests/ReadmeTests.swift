@@ -1,5 +1,6 @@
 import Asynq
 import AsynqTesting
+import Foundation
 import Synchronization
 import Testing
 
@@ -37,6 +38,16 @@ private final class Mailer: Sendable {
     struct Busy: Error {}
 }
 
+private struct DailyReport: TaskPayload, Equatable {
+    static let taskType = "report:daily"
+}
+
+/// Stands for the part of a program that says what is periodic.
+private func registerSchedules(_ scheduler: AsynqScheduler) throws {
+    try scheduler.register("30 9 * * mon-fri", DailyReport())
+}
+
+/// What README and the documentation show.
 struct ReadmeTests {
     @Test func `a new user gets two emails`() async throws {
         let mailer = Mailer()
@@ -49,5 +60,15 @@ struct ReadmeTests {
         #expect(mailer.sent == ["hello"])
         try await tester.advance(by: .hours(24))
         #expect(mailer.sent == ["hello", "day-two"])
+    }
+
+    @Test func `a report is made on each day of work`() async throws {
+        var router = TaskRouter()
+        try router.handle(DailyReport.self) { _, _ in }
+        let monday = Date(timeIntervalSince1970: 1_792_972_800)
+        let tester = AsynqTester(handler: router, clock: ManualClock(at: monday))
+        try registerSchedules(tester.scheduler)  // the program's own
+        try await tester.advance(by: .hours(7 * 24))
+        #expect(try tester.broker.enqueued(DailyReport.self).count == 5)
     }
 }

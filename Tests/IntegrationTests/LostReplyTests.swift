@@ -13,7 +13,10 @@ struct LostReplyTests {
     ) async throws {
         try await RedisServer.withServer { redis in
             try await FaultyProxy.withProxy(to: redis) { proxy in
-                let far = try RedisBroker(proxy.uri, logger: .silent)
+                var target = try RedisConfiguration(proxy.uri)
+                // A line breaks when the test cuts it, and not by itself.
+                target.readTimeout = .seconds(3600)
+                let far = try RedisBroker(configuration: target, logger: .silent)
                 try await withBroker(redis) { near in
                     try await body(far, proxy, near, redis)
                 }
@@ -72,39 +75,40 @@ struct LostReplyTests {
         }
     }
 
-    @Test func `an outcome whose answer is lost is stored and counted once, and its task not run again`() async throws {
+    @Test(arguments: [false, true])
+    func `an outcome whose answer is lost is stored and counted once, and its task not run again`(isFailure: Bool)
+        async throws
+    {
         try await withProxy { broker, proxy, near, redis in
             let (ran, gate, log) = (Recorder<String>(), Recorder<Void>(), LogRecorder())
             let handler = ClosureHandler { _, context in
                 ran.add(context.taskID)
-                if !context.taskID.hasPrefix("first") { await gate.wait(for: 1) }
-                if context.taskID.hasSuffix("fails") { throw CancellationError() }
+                if context.taskID != "first" { await gate.wait(for: 1) }
+                if isFailure { throw CancellationError() }
             }
             try await withServer(broker, configuration { $0.logger = log.logger }, handler: handler) { _ in
-                // So that Redis has the scripts.
-                for id in ["first-ends", "first-fails"] {
-                    try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID(id))
+                // So that Redis has the script.
+                try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID("first"))
+                try await eventually("the first has ended") {
+                    try redis.cli("GET", "asynq:{default}:processed") == "1" && redis.count("active") == 0
                 }
-                try await eventually("both have ended") {
-                    try redis.cli("GET", "asynq:{default}:processed") == "2" && redis.count("active") == 0
-                }
-                for id in ["ends", "fails"] { try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID(id)) }
-                await ran.wait(for: 4)
+                try await AsynqClient(near).enqueue(AsynqTask("t"), .taskID("second"))
+                await ran.wait(for: 2)
                 proxy.set(.losesReplies)
                 gate.add(())
-                try await eventually("both outcomes have arrived") { try redis.count("active") == 0 }
+                try await eventually("the outcome has arrived") { try redis.count("active") == 0 }
                 proxy.cut()
                 proxy.set(.none)
                 // The same is asked for again, and changes nothing.
-                try await eventually("both are said to be stored") {
-                    log.lines.count { $0.contains("was stored before") } == 2
+                try await eventually("it is said to be stored") {
+                    log.lines.count { $0.contains("was stored before") } == 1
                 }
             }
             #expect(!log.lines.contains { $0.contains("dropped") })
-            #expect(Set(ran.elements).count == 4 && ran.count == 4)
-            #expect(try redis.cli("GET", "asynq:{default}:processed") == "4")
-            #expect(try redis.cli("GET", "asynq:{default}:failed") == "2")
-            #expect(try redis.count("retry") == 2)
+            #expect(ran.elements == ["first", "second"])
+            #expect(try redis.cli("GET", "asynq:{default}:processed") == "2")
+            #expect(try redis.cli("GET", "asynq:{default}:failed") == (isFailure ? "2" : ""))
+            #expect(try redis.count("retry") == (isFailure ? 2 : 0))
         }
     }
 

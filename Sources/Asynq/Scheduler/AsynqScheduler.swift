@@ -155,4 +155,12 @@ public final class AsynqScheduler: Service {
 
     /// Begins the shutdown; ``run()`` returns when it is complete.
     public func shutdown() { engine.requestShutdown() }
+
+    /// Enqueues all that is due now without running: for a test that moves the clock itself.
+    ///
+    /// - Returns: how long until more is due; `nil`: nothing will be before entries change.
+    package func runPending() async throws -> Duration? {
+        try configuration.validate()
+        return try await engine.runPending()
+    }
 }

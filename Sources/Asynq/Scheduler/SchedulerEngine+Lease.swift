@@ -25,7 +25,7 @@ extension SchedulerEngine {
     }
 
     /// - Returns: when to ask again.
-    private func askForLease() async throws -> Duration {
+    func askForLease() async throws -> Duration {
         let (group, held) = state.withLock { ($0.table.currentGroup(), $0.lease) }
         guard let group else {
             if let held { try await release(held.group) }

@@ -109,6 +109,15 @@ final class SchedulerEngine: Sendable {
 
     // MARK: Enqueueing
 
+    /// What a look at the entries has led to.
+    private enum Look {
+        /// Another scheduler is at work, or the time is not known yet.
+        case standsBy
+        /// Nothing was due, nor will be before so many microseconds have passed; `nil`: before entries change.
+        case nothing(wait: Int64?)
+        case worked
+    }
+
     /// Enqueues what is due for as long as this scheduler is at work.
     private func enqueueDue() async {
         // What has been enqueued is written down when no run waits any more: histories may be late, runs may not.
@@ -117,25 +126,55 @@ final class SchedulerEngine: Sendable {
         while !Task.isCancelled {
             // Read first: the clock may move between this and the sleep.
             let start = clock.now()
-            guard isAtWork, let now = time.now else {
-                await entriesChanged.wait()
-                continue
-            }
-            let turn = state.withLock { $0.table.turn(now: now / 1000, limit: Self.batch) }
-            report(turn.dropped)
-            if turn.due.count < Self.batch {
-                recorder.add(events)
-                events = []
-            }
-            if turn.unread.isEmpty && turn.due.isEmpty {
+            switch await look(&events) {
+            case .standsBy: await entriesChanged.wait()
+            case .nothing(let wait):
                 // Not for ever: a sleep has a longest length.
-                let wait = turn.nextAt.map { min(Self.longestSleep, max(0, $0.multipliedClamped(by: 1000) - now)) }
-                await entriesChanged.wait(until: start + (wait ?? Self.longestSleep) * 1000, clock)
-                continue
+                let wait = min(Self.longestSleep, wait ?? Self.longestSleep)
+                await entriesChanged.wait(until: start + wait * 1000, clock)
+            case .worked: break
             }
-            await read(turn.unread)
-            events += await enqueue(turn.due)
         }
+    }
+
+    /// Enqueues what is due now, a batch of it.
+    ///
+    /// - Parameter events: what the histories are to say. Is handed on when no more is due.
+    private func look(_ events: inout [SchedulerEnqueueEvent]) async -> Look {
+        guard isAtWork, let now = time.now else { return .standsBy }
+        let turn = state.withLock { $0.table.turn(now: now / 1000, limit: Self.batch) }
+        report(turn.dropped)
+        if turn.due.count < Self.batch {
+            recorder.add(events)
+            events = []
+        }
+        if turn.unread.isEmpty && turn.due.isEmpty {
+            return .nothing(wait: turn.nextAt.map { max(0, $0.multipliedClamped(by: 1000) - now) })
+        }
+        await read(turn.unread)
+        events += await enqueue(turn.due)
+        return .worked
+    }
+
+    /// Does all that is to be done now, and shows it, without running: for a test that moves the clock itself.
+    ///
+    /// - Returns: how long until there is more to do; `nil`: until entries change.
+    func runPending() async throws -> Duration? {
+        let isNeeded = state.withLock { !$0.isShuttingDown && ($0.lease != nil || $0.table.currentGroup() != nil) }
+        guard isNeeded else { return nil }
+        _ = try await askForLease()
+        var events: [SchedulerEnqueueEvent] = []
+        var look = Look.worked
+        while case .worked = look { look = await self.look(&events) }
+        await recorder.flush()
+        if isAtWork {
+            let entries = state.withLock { $0.table.shown }
+            try await broker.writeSchedulerEntries(entries, of: identity, ttl: configuration.heartbeatInterval * 2)
+        } else {
+            try await broker.clearSchedulerEntries(of: identity)
+        }
+        guard case .nothing(let wait) = look else { return nil }
+        return wait.map { .microseconds($0) }
     }
 
     private func read(_ tickets: [ScheduleTable.Ticket]) async {

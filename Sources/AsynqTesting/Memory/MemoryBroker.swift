@@ -197,6 +197,9 @@ public final class MemoryBroker: Broker, InspectionBroker {
         store.state.withLock { $0.watches[ObjectIdentifier(watch)] = nil }
     }
 
+    /// Whether no task can run at this time. See ``waitUntilIdle()``.
+    var isIdle: Bool { read { $0.isIdle($1) } }
+
     /// Returns when no task can run at this time: none is pending in a queue that is not paused, none is active, none is
     /// due, and no group is ready or being aggregated by a server that does that. Also when the caller is cancelled.
     ///

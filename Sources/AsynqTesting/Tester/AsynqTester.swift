@@ -14,7 +14,7 @@ import Logging
 /// }
 /// ```
 ///
-/// Retries, schedules, time-outs, leases and retention all follow the clock; nothing sleeps.
+/// Retries, schedules, time-outs, leases, retention and periodic tasks all follow the clock; nothing sleeps.
 public final class AsynqTester: Sendable {
     /// Stands still until ``advance(by:)``.
     public let clock: ManualClock
@@ -22,6 +22,9 @@ public final class AsynqTester: Sendable {
     public let broker: MemoryBroker
     /// For the code under test.
     public let client: AsynqClient
+    /// For the program's periodic tasks: register them here. It is not to be run; ``runUntilIdle()`` and ``advance(by:)`` enqueue
+    /// what is due.
+    public let scheduler: AsynqScheduler
 
     private let handler: any TaskHandler
     private let configuration: AsynqServer.Configuration
@@ -33,11 +36,13 @@ public final class AsynqTester: Sendable {
     ///   - patience: how long handlers may take in real time before a test gives up. Default: 30 s.
     ///   - configure: changes the settings of its server. Without it one handler runs at a time, so that tasks run in
     ///     their order; the log is not shown, and signals are not handled.
+    ///   - configureScheduler: changes the settings of its scheduler, such as the time zone.
     public init(
         handler: any TaskHandler = TaskRouter(),
         clock: ManualClock = ManualClock(),
         patience: Duration = .seconds(30),
-        configure: (inout AsynqServer.Configuration) -> Void = { _ in }
+        configure: (inout AsynqServer.Configuration) -> Void = { _ in },
+        configureScheduler: (inout AsynqScheduler.Configuration) -> Void = { _ in }
     ) {
         self.handler = handler
         self.clock = clock
@@ -47,32 +52,38 @@ public final class AsynqTester: Sendable {
         var configuration = AsynqServer.Configuration(concurrency: 1)
         configuration.handlesSignals = false
         configuration.logger = Logger(label: "asynq") { _ in SwiftLogNoOpLogHandler() }
+        var schedulerConfiguration = AsynqScheduler.Configuration()
+        schedulerConfiguration.handlesSignals = false
+        schedulerConfiguration.logger = configuration.logger
         configure(&configuration)
+        configureScheduler(&schedulerConfiguration)
         self.configuration = configuration
+        scheduler = AsynqScheduler(broker, configuration: schedulerConfiguration, clock: clock)
         broker.setGroupPolicy(configuration.groupPolicy)
     }
 
-    /// Runs everything that can run now, and what that enqueues to run now, until nothing is left to do.
+    /// Runs everything that can run now, periodic tasks that are due, and what that enqueues to run now, until nothing is left
+    /// to do.
     ///
-    /// - Throws: ``UnmetExpectation`` if handlers are still running when the patience is over.
+    /// - Throws: ``UnmetExpectation`` if handlers are still running when the patience is over; `AsynqError` with code
+    ///   `invalidArgument` if the scheduler's settings contradict each other.
     public func runUntilIdle() async throws {
-        try await withServer { try await self.settle() }
+        try await withServer { _ = try await self.settle() }
     }
 
-    /// Lets time pass, and runs at its moment everything that becomes due: scheduled tasks, retries, groups that are ready
-    /// to be aggregated, tasks of servers that have died.
+    /// Lets time pass, and runs at its moment everything that becomes due: scheduled and periodic tasks, retries, groups that
+    /// are ready to be aggregated, tasks of servers that have died.
     ///
-    /// - Throws: ``UnmetExpectation`` if handlers are still running when the patience is over.
+    /// - Throws: as ``runUntilIdle()``.
     public func advance(by duration: Duration) async throws {
         let end = clock.now.advanced(by: duration)
         try await withServer {
-            try await self.settle()
-            while let wait = self.broker.timeUntilDue(), self.clock.now.advanced(by: wait) <= end {
+            while let wait = try await self.settle(), self.clock.now.advanced(by: wait) <= end {
                 self.clock.advance(by: wait)
-                try await self.settle()
             }
-            self.clock.advance(by: self.clock.now.duration(to: end))
-            try await self.settle()
+            // A handler may have moved it further.
+            self.clock.advance(by: max(.zero, self.clock.now.duration(to: end)))
+            _ = try await self.settle()
         }
     }
 
@@ -94,7 +105,20 @@ public final class AsynqTester: Sendable {
         }
     }
 
-    private func settle() async throws {
+    /// Does all that can be done at this time.
+    ///
+    /// - Returns: how long until there is more to do; `nil` if nothing waits for its time.
+    private func settle() async throws -> Duration? {
+        var untilScheduled = try await scheduler.runPending()
+        repeat {
+            try await finishTasks()
+            // Handlers may have registered entries, or moved the clock.
+            untilScheduled = try await scheduler.runPending()
+        } while !broker.isIdle
+        return [broker.timeUntilDue(), untilScheduled].compactMap(\.self).min()
+    }
+
+    private func finishTasks() async throws {
         let isIdle = try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask { [broker] in
                 await broker.waitUntilIdle()
