@@ -70,6 +70,7 @@ package enum AsynqProgram {
             if message.hasPrefix("Missing expected argument"), let unknown = order.unknownOption(in: words) {
                 message = unknown
             }
+            if let way = order.wayToWriteValue(missingBy: message, in: words) { message += ". \(way)" }
             let help = (["asynq"] + order.path(in: words) + ["--help"]).joined(separator: " ")
             let stop = message.hasSuffix(".") || message.hasSuffix("?") ? "" : "."
             Output.complain("\(message)\(stop) Try '\(help)'.")

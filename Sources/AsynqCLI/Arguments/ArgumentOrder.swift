@@ -54,6 +54,16 @@ struct ArgumentOrder {
         return "Unknown option '\(Printable.line(unknown))'.\(hint)"
     }
 
+    /// A sentence for one who has given a value that begins with a hyphen, such as `--retry -1`, which the parser takes for an
+    /// option; `nil` if the value is missing indeed. The value may be a secret and is not repeated.
+    func wayToWriteValue(missingBy message: String, in words: [String]) -> String? {
+        guard let option = message.firstMatch(of: /^Missing value for '(--[a-z][a-z-]*)/)?.output.1,
+            let place = words.firstIndex(where: { Self.withHyphens($0) == option }), place + 1 < words.count,
+            words[place + 1].count > 1, words[place + 1].hasPrefix("-"), !words[place + 1].hasPrefix("--")
+        else { return nil }
+        return "One that begins with '-' is written '\(option)=-…'"
+    }
+
     /// The commands that a line names.
     func path(in words: [String]) -> [String] { split(words).path }
 
