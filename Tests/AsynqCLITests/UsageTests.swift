@@ -31,6 +31,15 @@ import Testing
         ),
         (["stats", "--password", "-secret"], "Missing value for '--password <text>'. One that begins with '-' is"),
         (["stats", "--password", "--json"], "Missing value for '--password <text>'. Try 'asynq stats --help'."),
+        (
+            ["task", "enqueue", "-t", "-x"],
+            "Missing value for '-t <name>'. One that begins with '-' is written '-t=-…'. Try '"
+        ),
+        (["task", "enqueue", "--retry", "-q", "low"], "Missing value for '--retry <count>'. Try 'asynq"),
+        (
+            ["task", "enqueue", "--header", "a=b", "--header", "-x=1"],
+            "Missing value for '--header <name=value>'. One that begins with '-' is written '--header=-…'."
+        ),
         (["stats", "--password"], "Missing value for '--password <text>'. Try 'asynq stats --help'."),
         (["metrics", "--port", "70000"], "asynq: --port must be 0 to 65535. Try 'asynq metrics --help'."),
         (["completions", "tcsh"], "'<shell>'. Please provide one of 'bash', 'zsh' or 'fish'. Try"),

@@ -1,8 +1,9 @@
-import Asynq
 import AsynqTesting
 import Foundation
 import Synchronization
 import Testing
+
+@testable import Asynq
 
 /// Periodic tasks by a tester's clock.
 struct TesterScheduleTests {
@@ -93,8 +94,58 @@ struct TesterScheduleTests {
         // Time passes without a scheduler.
         clock.advance(by: .minutes(200))
         try await tester.runUntilIdle()
-        #expect(Set(journal.all) == ["latest at 2026-10-23T03:20:00Z", "all at 2026-10-23T03:20:00Z"])
-        #expect(tester.broker.enqueued.map(\.type).sorted() == ["all", "all", "all", "latest"])
+        #expect(journal.all == ["latest", "all", "all", "all"].map { "\($0) at 2026-10-23T03:20:00Z" })
+    }
+
+    @Test func `at one moment scheduled tasks go first, and periodic ones in the order in which they were registered`()
+        async throws
+    {
+        let tester = tester()
+        let names = (1...20).map { "p\($0)" }
+        for name in names { try tester.scheduler.register("@hourly", AsynqTask(name)) }
+        try await tester.client.enqueue(AsynqTask("once"), .processIn(.hours(2)))
+        try await tester.advance(by: .hours(2))
+        #expect(
+            journal.all == names.map { "\($0) at 2026-10-23T01:00:00Z" }
+                + (["once"] + names).map { "\($0) at 2026-10-23T02:00:00Z" }
+        )
+    }
+
+    @Test func `a periodic task that moves the clock to its own next time ends the test`() async throws {
+        let clock = clock
+        let tester = AsynqTester(
+            handler: ClosureHandler { _, _ in clock.advance(by: .minutes(1)) },
+            clock: clock,
+            patience: .seconds(2)
+        )
+        try tester.scheduler.register("@every 1m", AsynqTask("t"))
+        let error = await #expect(throws: UnmetExpectation.self) { try await tester.advance(by: .minutes(1)) }
+        #expect(error?.description.contains("its periodic task is due again") == true)
+    }
+
+    @Test func `another scheduler's lease is waited for, and no run is missed`() async throws {
+        let tester = tester()
+        try tester.scheduler.register("@every 1m", AsynqTask("t"), id: "e")
+        try await tester.runUntilIdle()
+        let other = MemoryBroker(sharing: tester.broker)
+        clock.advance(by: .seconds(30))
+        // The tester's has ended.
+        #expect(try await other.holdSchedulerLease(EntryID.group(["e"]), holder: "other", ttl: .seconds(50)).isHeld)
+        try await tester.advance(by: .minutes(3))
+        #expect(
+            journal.all == ["00:01:20", "00:02:00", "00:03:00"].map { "t at 2026-10-23T\($0)Z" }
+        )
+    }
+
+    @Test func `a tester's scheduler that is shut down or run is told of`() async throws {
+        let tester = tester()
+        try tester.scheduler.register("@every 1m", AsynqTask("t"))
+        tester.scheduler.shutdown()
+        let error = await #expect(throws: AsynqError.self) { try await tester.runUntilIdle() }
+        #expect(error?.code == .serverClosed && error?.message.contains("shut down") == true)
+        try await tester.scheduler.run()
+        let second = await #expect(throws: AsynqError.self) { try await tester.runUntilIdle() }
+        #expect(second?.code == .serverClosed && second?.message.contains("not to be run") == true)
     }
 
     @Test func `inspectors see the entries, and what each has enqueued`() async throws {

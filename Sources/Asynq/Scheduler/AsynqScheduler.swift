@@ -156,11 +156,23 @@ public final class AsynqScheduler: Service {
     /// Begins the shutdown; ``run()`` returns when it is complete.
     public func shutdown() { engine.requestShutdown() }
 
+    /// What a scheduler that does not run has done at one moment.
+    package struct PendingRuns: Sendable {
+        /// Whether there was something to do.
+        package var hasWorked = false
+        /// How long until there is more to do, or until the lease of another scheduler may have ended; `nil`: until entries
+        /// change.
+        package var wait: Duration?
+    }
+
     /// Enqueues all that is due now without running: for a test that moves the clock itself.
     ///
-    /// - Returns: how long until more is due; `nil`: nothing will be before entries change.
-    package func runPending() async throws -> Duration? {
+    /// - Throws: ``AsynqError`` with code `serverClosed` if it runs, has run or has been shut down.
+    package func runPending() async throws -> PendingRuns {
         try configuration.validate()
+        guard lifecycle.withLock({ $0 == .new }) else {
+            throw AsynqError(.serverClosed, "a scheduler that is moved by a test's clock is not to be run")
+        }
         return try await engine.runPending()
     }
 }

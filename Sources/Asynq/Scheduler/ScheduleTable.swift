@@ -60,12 +60,16 @@ struct ScheduleTable: Sendable {
         var droppedUntil = Int64.min
     }
 
+    /// Those of the same time go off in the order in which their entries came.
     private struct Timer: Comparable {
         let time: Int64
+        let place: Int
         let ticket: Int
         let id: String
 
-        static func < (left: Timer, right: Timer) -> Bool { (left.time, left.ticket) < (right.time, right.ticket) }
+        static func < (left: Timer, right: Timer) -> Bool {
+            (left.time, left.place, left.ticket) < (right.time, right.place, right.ticket)
+        }
     }
 
     /// A time older than this is missed.
@@ -245,6 +249,7 @@ struct ScheduleTable: Sendable {
     private mutating func setTimer(_ id: String, _ time: Int64) {
         lastTicket += 1
         slots[id]?.ticket = lastTicket
-        timers.insert(Timer(time: time, ticket: lastTicket, id: id))
+        let place = slots[id]?.place ?? .max
+        timers.insert(Timer(time: time, place: place, ticket: lastTicket, id: id))
     }
 }

@@ -111,7 +111,7 @@ final class SchedulerEngine: Sendable {
 
     /// What a look at the entries has led to.
     private enum Look {
-        /// Another scheduler is at work, or the time is not known yet.
+        /// This one is not at work, or does not know the time yet.
         case standsBy
         /// Nothing was due, nor will be before so many microseconds have passed; `nil`: before entries change.
         case nothing(wait: Int64?)
@@ -157,15 +157,25 @@ final class SchedulerEngine: Sendable {
     }
 
     /// Does all that is to be done now, and shows it, without running: for a test that moves the clock itself.
-    ///
-    /// - Returns: how long until there is more to do; `nil`: until entries change.
-    func runPending() async throws -> Duration? {
-        let isNeeded = state.withLock { !$0.isShuttingDown && ($0.lease != nil || $0.table.currentGroup() != nil) }
-        guard isNeeded else { return nil }
-        _ = try await askForLease()
+    func runPending() async throws -> AsynqScheduler.PendingRuns {
+        let isNeeded = state.withLock { $0.lease != nil || $0.table.currentGroup() != nil }
+        guard isNeeded else { return AsynqScheduler.PendingRuns() }
+        if state.withLock({ $0.isShuttingDown }) {
+            throw AsynqError(.serverClosed, "the scheduler has been shut down: its entries are due no more")
+        }
+        let untilAsked = try await askForLease()
+        var result = AsynqScheduler.PendingRuns(wait: untilAsked)
         var events: [SchedulerEnqueueEvent] = []
-        var look = Look.worked
-        while case .worked = look { look = await self.look(&events) }
+        looking: while true {
+            switch await look(&events) {
+            case .standsBy: break looking
+            case .nothing(let wait):
+                result.wait = wait.map { .microseconds($0) }
+                break looking
+            case .worked: result.hasWorked = true
+            }
+        }
+        recorder.add(events)
         await recorder.flush()
         if isAtWork {
             let entries = state.withLock { $0.table.shown }
@@ -173,8 +183,7 @@ final class SchedulerEngine: Sendable {
         } else {
             try await broker.clearSchedulerEntries(of: identity)
         }
-        guard case .nothing(let wait) = look else { return nil }
-        return wait.map { .microseconds($0) }
+        return result
     }
 
     private func read(_ tickets: [ScheduleTable.Ticket]) async {

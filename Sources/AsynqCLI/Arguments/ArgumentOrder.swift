@@ -55,13 +55,18 @@ struct ArgumentOrder {
     }
 
     /// A sentence for one who has given a value that begins with a hyphen, such as `--retry -1`, which the parser takes for an
-    /// option; `nil` if the value is missing indeed. The value may be a secret and is not repeated.
+    /// option; `nil` if an option of the command stands there, or nothing. The value may be a secret and is not repeated.
     func wayToWriteValue(missingBy message: String, in words: [String]) -> String? {
-        guard let option = message.firstMatch(of: /^Missing value for '(--[a-z][a-z-]*)/)?.output.1,
-            let place = words.firstIndex(where: { Self.withHyphens($0) == option }), place + 1 < words.count,
-            words[place + 1].count > 1, words[place + 1].hasPrefix("-"), !words[place + 1].hasPrefix("--")
-        else { return nil }
-        return "One that begins with '-' is written '\(option)=-…'"
+        guard let option = message.firstMatch(of: /^Missing value for '(-[a-zA-Z]|--[a-z][a-z-]*)/)?.output.1 else {
+            return nil
+        }
+        let help = AsynqTool.helpMessage(for: command(path(in: words)))
+        let known = help.matches(of: /-[a-zA-Z]\b|--[a-z][a-z-]*/).map(\.output)
+        let isValueGiven = zip(words, words.dropFirst()).contains { word, next in
+            Self.withHyphens(word) == option && next.count > 1 && next.hasPrefix("-") && !next.hasPrefix("--")
+                && !known.contains(next[...])
+        }
+        return isValueGiven ? "One that begins with '-' is written '\(option)=-…'" : nil
     }
 
     /// The commands that a line names.

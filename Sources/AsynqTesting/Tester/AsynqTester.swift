@@ -22,8 +22,8 @@ public final class AsynqTester: Sendable {
     public let broker: MemoryBroker
     /// For the code under test.
     public let client: AsynqClient
-    /// For the program's periodic tasks: register them here. It is not to be run; ``runUntilIdle()`` and ``advance(by:)`` enqueue
-    /// what is due.
+    /// For the program's periodic tasks: register them here. It is not to be run or shut down; ``runUntilIdle()`` and
+    /// ``advance(by:)`` enqueue what is due, after what was scheduled for the same moment.
     public let scheduler: AsynqScheduler
 
     private let handler: any TaskHandler
@@ -66,7 +66,7 @@ public final class AsynqTester: Sendable {
     /// to do.
     ///
     /// - Throws: ``UnmetExpectation`` if handlers are still running when the patience is over; `AsynqError` with code
-    ///   `invalidArgument` if the scheduler's settings contradict each other.
+    ///   `invalidArgument` if the scheduler's settings contradict each other, or `serverClosed` if it was run or shut down.
     public func runUntilIdle() async throws {
         try await withServer { _ = try await self.settle() }
     }
@@ -109,23 +109,27 @@ public final class AsynqTester: Sendable {
     ///
     /// - Returns: how long until there is more to do; `nil` if nothing waits for its time.
     private func settle() async throws -> Duration? {
-        var untilScheduled = try await scheduler.runPending()
-        repeat {
-            try await finishTasks()
+        let end = ContinuousClock.now + patience
+        while true {
+            try Task.checkCancellation()
+            // First, as the server has been woken for what was scheduled, and may be at it.
+            try await finishTasks(before: end)
             // Handlers may have registered entries, or moved the clock.
-            untilScheduled = try await scheduler.runPending()
-        } while !broker.isIdle
-        return [broker.timeUntilDue(), untilScheduled].compactMap(\.self).min()
+            let periodic = try await scheduler.runPending()
+            if !periodic.hasWorked, broker.isIdle {
+                return [broker.timeUntilDue(), periodic.wait].compactMap(\.self).min()
+            }
+        }
     }
 
-    private func finishTasks() async throws {
+    private func finishTasks(before end: ContinuousClock.Instant) async throws {
         let isIdle = try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask { [broker] in
                 await broker.waitUntilIdle()
                 return true
             }
-            group.addTask { [patience] in
-                try await ContinuousClock().sleep(for: patience)
+            group.addTask {
+                try await ContinuousClock().sleep(until: end)
                 return false
             }
             defer { group.cancelAll() }
@@ -143,7 +147,8 @@ public final class AsynqTester: Sendable {
             "not idle within \(patience): \(active.count) tasks are running"
                 + (active.isEmpty ? "" : " (\(types))")
                 + ", \(pending) are pending, \(grouped) are in groups. A task in a queue that the "
-                + "configuration does not name is never run; a handler must not wait for real time"
+                + "configuration does not name is never run; a handler must not wait for real time, nor move the clock "
+                + "on to where its periodic task is due again"
         )
     }
 }
