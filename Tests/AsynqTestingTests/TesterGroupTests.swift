@@ -108,7 +108,7 @@ struct TesterGroupTests {
     }
 
     @Test func `without an aggregator a group is nobody's business`() async throws {
-        let tester = AsynqTester(handler: TaskRouter())
+        let tester = AsynqTester(handler: TaskRouter(), patience: .seconds(300))
         let info = try await tester.client.enqueue(Note(text: "a"), .group("g"))
         try await tester.advance(by: .hours(100))
         #expect(tester.broker.task(info.id)?.state == .aggregating)

@@ -166,7 +166,7 @@ struct TesterScheduleTests {
 
     @Test func `the scheduler's settings are the test's, and are checked`() async throws {
         let reports = Journal()
-        let tester = AsynqTester(clock: clock) {
+        let tester = AsynqTester(clock: clock, patience: .seconds(300)) {
             $0.concurrency = 2
         } configureScheduler: {
             $0.timeZone = TimeZone(secondsFromGMT: 3600) ?? .gmt

@@ -55,7 +55,8 @@ struct TesterTests {
                 journal.add(task.type)
                 guard let client = holder.withLock({ $0 }), task.type == "first" else { return }
                 try await client.enqueue(AsynqTask("second"))
-            }
+            },
+            patience: .seconds(300)
         )
         holder.withLock { $0 = tester.client }
         try await tester.client.enqueue(AsynqTask("first"))
@@ -83,7 +84,8 @@ struct TesterTests {
                 journal.add("attempt \(context.retried + 1) at \(Int(clock.date.timeIntervalSince(start)))")
                 throw Busy()
             },
-            clock: clock
+            clock: clock,
+            patience: .seconds(300)
         ) {
             $0.retryDelay = { retried, _, _ in .minutes(retried + 1) }
         }
@@ -124,7 +126,8 @@ struct TesterTests {
                     throw error
                 }
             },
-            clock: clock
+            clock: clock,
+            patience: .seconds(300)
         )
         let info = try await tester.client.enqueue(AsynqTask("t"), .timeout(.seconds(20)))
         try await tester.runUntilIdle()

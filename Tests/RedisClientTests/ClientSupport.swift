@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import NIOCore
 import NIOPosix
@@ -54,26 +55,31 @@ final class FakeServer: Sendable {
     static let hello = "%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.0\r\n"
 
     let port: Int
+    let uri: String
     private let channel: any Channel
 
-    private init(channel: any Channel) {
+    private init(channel: any Channel, socketPath: String?) {
         self.channel = channel
         port = channel.localAddress?.port ?? 0
+        uri = socketPath.map { "redis-socket://\($0)" } ?? "redis://127.0.0.1:\(port)"
     }
 
-    var uri: String { "redis://127.0.0.1:\(port)" }
-
     /// - Parameters:
+    ///   - onSocket: it listens on a Unix socket. There the other side sees the end of a connection as soon as it is closed, which
+    ///     TCP does not promise.
     ///   - readsAfterHello: off: reads nothing any more once it has answered the first command.
     ///   - ends: gets one for each connection that has ended.
     ///   - answer: to a command and its arguments.
     static func withServer<Value>(
+        onSocket: Bool = false,
         readsAfterHello: Bool = true,
         ends: Recorder<Void>? = nil,
         _ answer: @escaping @Sendable ([String]) -> Answer,
         _ body: (FakeServer) async throws -> Value
     ) async throws -> Value {
-        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let path = FileManager.default.temporaryDirectory.appending(path: "fake-\(UUID()).sock").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.closeFuture.whenComplete { _ in ends?.add(()) }
                 return channel.eventLoop.makeCompletedFuture {
@@ -82,8 +88,13 @@ final class FakeServer: Sendable {
                     )
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
-        let server = FakeServer(channel: channel)
+        let channel =
+            if onSocket {
+                try await bootstrap.bind(unixDomainSocketPath: path).get()
+            } else {
+                try await bootstrap.bind(host: "127.0.0.1", port: 0).get()
+            }
+        let server = FakeServer(channel: channel, socketPath: onSocket ? path : nil)
         do {
             let value = try await body(server)
             try await channel.close()

@@ -350,7 +350,7 @@ struct DirectWriterTests {
 
     @Test func `what is submitted as an answer comes goes to the next connection if this one has ended`() async throws {
         let (received, ends, answers) = (Recorder<String>(), Recorder<Void>(), Recorder<String>())
-        try await FakeServer.withServer(ends: ends) { command in
+        try await FakeServer.withServer(onSocket: true, ends: ends) { command in
             received.add(command[0])
             return switch command[0] {
             case "HELLO": .bytes(FakeServer.hello)

@@ -10,7 +10,7 @@ package struct NeverHappened: Error, CustomStringConvertible {
 /// Waits for an outcome that nothing announces. The limit is only there so that a test that fails ends.
 package func eventually(
     _ what: String,
-    within limit: Duration = .seconds(60),
+    within limit: Duration = .seconds(180),
     isolation: isolated (any Actor)? = #isolation,
     _ condition: () async throws -> Bool
 ) async throws {

@@ -33,14 +33,14 @@ public final class AsynqTester: Sendable {
     /// - Parameters:
     ///   - handler: what the program's worker runs: its router.
     ///   - clock: default: a new one that begins now.
-    ///   - patience: how long handlers may take in real time before a test gives up. Default: 30 s.
+    ///   - patience: how long handlers may take in real time before a test gives up. Default: 60 s.
     ///   - configure: changes the settings of its server. Without it one handler runs at a time, so that tasks run in
     ///     their order; the log is not shown, and signals are not handled.
     ///   - configureScheduler: changes the settings of its scheduler, such as the time zone.
     public init(
         handler: any TaskHandler = TaskRouter(),
         clock: ManualClock = ManualClock(),
-        patience: Duration = .seconds(30),
+        patience: Duration = .seconds(60),
         configure: (inout AsynqServer.Configuration) -> Void = { _ in },
         configureScheduler: (inout AsynqScheduler.Configuration) -> Void = { _ in }
     ) {

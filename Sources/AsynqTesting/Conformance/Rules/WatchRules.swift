@@ -152,12 +152,12 @@ private final class Signals: Sendable {
         }
         if isThere { return }
         let limit = Task {
-            try await Task.sleep(for: .seconds(30))
+            try await Task.sleep(for: .seconds(120))
             continuation.finish()
         }
         defer { limit.cancel() }
         for await _ in stream { return }
-        throw BrokenRule("no signal \(signal) within 30 s; heard: \(all)", line)
+        throw BrokenRule("no signal \(signal) within 120 s; heard: \(all)", line)
     }
 }
 
