@@ -77,8 +77,8 @@ final class FakeServer: Sendable {
         _ answer: @escaping @Sendable ([String]) -> Answer,
         _ body: (FakeServer) async throws -> Value
     ) async throws -> Value {
-        let path = FileManager.default.temporaryDirectory.appending(path: "fake-\(UUID()).sock").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let path = onSocket ? FileManager.default.temporaryDirectory.appending(path: "fake-\(UUID()).sock").path : nil
+        defer { if let path { try? FileManager.default.removeItem(atPath: path) } }
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.closeFuture.whenComplete { _ in ends?.add(()) }
@@ -89,12 +89,12 @@ final class FakeServer: Sendable {
                 }
             }
         let channel =
-            if onSocket {
+            if let path {
                 try await bootstrap.bind(unixDomainSocketPath: path).get()
             } else {
                 try await bootstrap.bind(host: "127.0.0.1", port: 0).get()
             }
-        let server = FakeServer(channel: channel, socketPath: onSocket ? path : nil)
+        let server = FakeServer(channel: channel, socketPath: path)
         do {
             let value = try await body(server)
             try await channel.close()

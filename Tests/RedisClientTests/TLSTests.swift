@@ -24,10 +24,10 @@ struct TLSTests {
         certificate: String? = nil,
         key: String? = nil,
         isInsecure: Bool = false,
-        within dialTimeout: Duration = .seconds(60)
+        within dialTimeout: Duration? = nil
     ) async throws -> RedisError? {
         try await withClient("rediss://127.0.0.1:\(port)") { configuration in
-            configuration.dialTimeout = dialTimeout
+            if let dialTimeout { configuration.dialTimeout = dialTimeout }
             var tls = RedisConfiguration.TLS()
             tls.caCertificateFile = authority
             tls.serverName = name

@@ -167,7 +167,7 @@ public final class AsynqScheduler: Service {
 
     /// Enqueues all that is due now without running: for a test that moves the clock itself.
     ///
-    /// - Throws: ``AsynqError`` with code `serverClosed` if it runs, has run or has been shut down.
+    /// - Throws: ``AsynqError`` with code `serverClosed` if it runs or has run, or if it has been shut down and has entries.
     package func runPending() async throws -> PendingRuns {
         try configuration.validate()
         guard lifecycle.withLock({ $0 == .new }) else {

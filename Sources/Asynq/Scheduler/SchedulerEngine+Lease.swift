@@ -72,13 +72,8 @@ extension SchedulerEngine {
         while !Task.isCancelled {
             do {
                 if isAtWork {
-                    let entries = state.withLock { $0.table.shown }
                     isShown = true
-                    try await broker.writeSchedulerEntries(
-                        entries,
-                        of: identity,
-                        ttl: configuration.heartbeatInterval * 2
-                    )
+                    try await writeEntries()
                 } else if isShown {
                     try await broker.clearSchedulerEntries(of: identity)
                     isShown = false
@@ -97,5 +92,11 @@ extension SchedulerEngine {
                 try? await clock.sleep(delay)
             }
         }
+    }
+
+    /// What inspectors see, until it has not been written for two heartbeats.
+    func writeEntries() async throws {
+        let entries = state.withLock { $0.table.shown }
+        try await broker.writeSchedulerEntries(entries, of: identity, ttl: configuration.heartbeatInterval * 2)
     }
 }

@@ -178,8 +178,7 @@ final class SchedulerEngine: Sendable {
         recorder.add(events)
         await recorder.flush()
         if isAtWork {
-            let entries = state.withLock { $0.table.shown }
-            try await broker.writeSchedulerEntries(entries, of: identity, ttl: configuration.heartbeatInterval * 2)
+            try await writeEntries()
         } else {
             try await broker.clearSchedulerEntries(of: identity)
         }
