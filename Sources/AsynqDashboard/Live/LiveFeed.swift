@@ -24,8 +24,6 @@ struct LiveFigures: Sendable, Hashable {
 
 /// One poll of the broker for all who look, and none while nobody does. The first viewer starts it, the last one ends it.
 final class LiveFeed: Sendable {
-    /// So long after the last event a line is sent that says nothing, so that proxies do not take the stream for dead.
-    static let keepAlive = Duration.seconds(15)
     static let mostViewers = 1000
 
     private struct State {
@@ -38,6 +36,8 @@ final class LiveFeed: Sendable {
     }
 
     private let interval: Duration
+    /// So long after the last event a line is sent that says nothing, so that proxies do not take the stream for dead.
+    private let keepAlive: Duration
     private let work: BackgroundWork
     private let read: @Sendable () async throws -> LiveFigures
     private let render: @Sendable (LiveFigures) -> JSONValue
@@ -45,11 +45,13 @@ final class LiveFeed: Sendable {
 
     init(
         interval: Duration,
+        keepAlive: Duration = .seconds(15),
         work: BackgroundWork,
         read: @escaping @Sendable () async throws -> LiveFigures,
         render: @escaping @Sendable (LiveFigures) -> JSONValue
     ) {
         self.interval = interval
+        self.keepAlive = keepAlive
         self.work = work
         self.read = read
         self.render = render
@@ -92,31 +94,36 @@ final class LiveFeed: Sendable {
         var error: String?
         let clock = ContinuousClock()
         var lastEvent = clock.now
+        var nextLook = clock.now
         while state.withLock({ $0.poll == poll }) {
-            do {
-                let figures = try await read()
-                let comparable = figures.comparable
-                if comparable != known || error != nil {
-                    let json = render(figures).adding(["at": .time(Date())])
-                    send(event("snapshot", json), poll, isSnapshot: true)
-                    lastEvent = clock.now
+            if clock.now >= nextLook {
+                do {
+                    let figures = try await read()
+                    let comparable = figures.comparable
+                    if comparable != known || error != nil {
+                        let json = render(figures).adding(["at": .time(Date())])
+                        send(event("snapshot", json), poll, isSnapshot: true)
+                        lastEvent = clock.now
+                    }
+                    (known, error) = (comparable, nil)
+                } catch is CancellationError {
+                    break
+                } catch let failure {
+                    let message = APIError(failure).message
+                    if message != error {
+                        send(event("error", .object(["message": .string(message)])), poll, isSnapshot: false)
+                        lastEvent = clock.now
+                    }
+                    error = message
                 }
-                (known, error) = (comparable, nil)
-            } catch is CancellationError {
-                break
-            } catch let failure {
-                let message = APIError(failure).message
-                if message != error {
-                    send(event("error", .object(["message": .string(message)])), poll, isSnapshot: false)
-                    lastEvent = clock.now
-                }
-                error = message
+                nextLook = clock.now + interval
             }
-            if clock.now - lastEvent >= Self.keepAlive {
+            if clock.now - lastEvent >= keepAlive {
                 send(ByteBuffer(string: ": still here\n\n"), poll, isSnapshot: false)
                 lastEvent = clock.now
             }
-            guard (try? await Task.sleep(for: min(interval, Self.keepAlive))) != nil else { break }
+            let next = min(nextLook, lastEvent + keepAlive)
+            guard (try? await clock.sleep(until: next)) != nil else { break }
         }
         // At a shutdown there are still some.
         let viewers = state.withLock { $0.poll == poll ? Array($0.viewers.values) : [] }

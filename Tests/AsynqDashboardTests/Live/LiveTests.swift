@@ -92,6 +92,29 @@ import Testing
 }
 
 @Suite struct LiveFeedTests {
+    /// Runs `body` with a feed of empty figures.
+    private func withFeed(
+        interval: Duration,
+        keepAlive: Duration,
+        onLook: @escaping @Sendable () async -> Void,
+        _ body: (LiveFeed) async throws -> Void
+    ) async throws {
+        let work = BackgroundWork()
+        let started = Recorder<Void>()
+        let feed = LiveFeed(interval: interval, keepAlive: keepAlive, work: work) {
+            await onLook()
+            return LiveFigures(queues: [], servers: [])
+        } render: { _ in
+            .map([:])
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await work.run { started.add(()) } }
+            await started.wait(for: 1)
+            try await body(feed)
+            group.cancelAll()
+        }
+    }
+
     @Test func `viewers see what changes, and nothing while nothing does`() async throws {
         let looks = Recorder<Void>()
         let memory = MemoryBroker()
@@ -111,14 +134,49 @@ import Testing
                 let second = try #require(try await events.next())
                 #expect((second.data["queues"] as? [[String: Any]])?.first?["scheduled"] as? Int == 2)
             }
-            // The last viewer has gone.
-            try await eventually("the poll ends") {
-                let before = looks.count
-                try await Task.sleep(for: .milliseconds(400))
-                return looks.count == before
-            }
-            // And the next one begins it anew.
+            // And so does the next one.
             try await site.events { try await $0.expectSnapshot() }
+        }
+    }
+
+    @Test func `a long interval is kept, and viewers hear that the stream lives`() async throws {
+        let looks = Recorder<Void>()
+        try await withFeed(interval: .hours(1), keepAlive: .milliseconds(10)) {
+            looks.add(())
+        } _: { feed in
+            let (events, end) = try feed.view()
+            var signs = 0
+            for await event in events where String(buffer: event) == ": still here\n\n" {
+                signs += 1
+                if signs == 5 { break }
+            }
+            #expect(looks.count == 1)
+            end()
+        }
+    }
+
+    @Test func `a poll ends with its last viewer, although another has begun since`() async throws {
+        let gate = Recorder<Void>()
+        // By which task: each poll is one.
+        let looks = Recorder<Int>()
+        try await withFeed(interval: .milliseconds(10), keepAlive: .hours(1)) {
+            looks.add(currentTask())
+            // The first one lasts until the second poll has begun.
+            if looks.count == 1 { await gate.wait(for: 1) }
+        } _: { feed in
+            let first = try feed.view()
+            await looks.wait(for: 1)
+            first.end()
+            for await _ in first.events {}
+            try await eventually("nobody looks") { feed.viewers == 0 }
+            let second = try feed.view()
+            await looks.wait(for: 2)
+            gate.add(())
+            await looks.wait(for: 20)
+            let polls = looks.elements
+            #expect(Set(polls.dropFirst()) == [polls[1]] && polls[0] != polls[1])
+            second.end()
+            for await _ in second.events {}
         }
     }
 
@@ -182,7 +240,7 @@ import Testing
 
     @Test func `a hundred viewers cost Redis as much as one`() async throws {
         try await RedisServer.withServer { server in
-            let broker = try RedisBroker(server.uri, logger: .silent)
+            let broker = try Store.broker(server.uri)
             try await broker.enqueue("a", .processIn(.hours(1)))
             @Sendable func scripts() throws -> Int {
                 let lines = try server.cli("INFO", "commandstats").split(whereSeparator: \.isNewline)
@@ -231,3 +289,6 @@ import Testing
         _ = await running.result
     }
 }
+
+/// Tells tasks apart that run at the same time.
+private func currentTask() -> Int { withUnsafeCurrentTask { $0?.hashValue ?? 0 } }
