@@ -9,10 +9,12 @@ extension SchedulerEngine {
     func keepLease() async {
         var retry = Backoff()
         while !Task.isCancelled {
+            // Read first: the clock may move between this and the sleep.
+            let start = clock.now()
             do {
                 let wait = try await askForLease()
                 if retry.succeeded() { logger.info("scheduler reaches the broker again") }
-                await groupChanged.wait(until: clock.now() + wait.nanosecondsClamped, clock)
+                await groupChanged.wait(until: start.adding(wait), clock)
             } catch {
                 if Task.isCancelled { return }
                 let delay = retry.failed()
@@ -48,7 +50,7 @@ extension SchedulerEngine {
             let isNew = state.lease.map { $0.until <= clock.now() } ?? true
             // Others may have been at work.
             if isNew { state.table.makeUnread() }
-            state.lease = (group, start + ttl.nanosecondsClamped)
+            state.lease = (group, start.adding(ttl))
             return isNew
         }
         if isNew {
@@ -70,6 +72,7 @@ extension SchedulerEngine {
         var retry = Backoff()
         var isShown = false
         while !Task.isCancelled {
+            let start = clock.now()
             do {
                 if isAtWork {
                     isShown = true
@@ -79,7 +82,7 @@ extension SchedulerEngine {
                     isShown = false
                 }
                 if retry.succeeded() { logger.info("scheduler's entries are visible again") }
-                await viewChanged.wait(until: clock.now() + configuration.heartbeatInterval.nanosecondsClamped, clock)
+                await viewChanged.wait(until: start.adding(configuration.heartbeatInterval), clock)
             } catch {
                 if Task.isCancelled { return }
                 let delay = retry.failed()

@@ -115,7 +115,7 @@ final class AggregateLoop: Sendable {
 
     /// A live watch says when to look again; the long interval is for a signal that was lost.
     private func nextLook(_ watch: any BrokerWatch) -> Int64 {
-        clock.now() + (queues.allSatisfy(watch.isLive) ? interval * 12 : interval).nanosecondsClamped
+        clock.now().adding(queues.allSatisfy(watch.isLive) ? interval * 12 : interval)
     }
 
     /// `.max` while all places are taken: the end of an aggregation wakes the loop.
