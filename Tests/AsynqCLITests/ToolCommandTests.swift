@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func `doctor looks through the keys of all masters of a Cluster`() async throws {
-        try await ClusterSet.withCluster { set in
+        try await ClusterSet.withCluster(patience: .seconds(30)) { set in
             let broker = try Store.broker(set.uri)
             for number in 0..<20 { try await AsynqClient(broker).enqueue(AsynqTask("a"), .queue("q\(number)")) }
             await broker.shutdown()

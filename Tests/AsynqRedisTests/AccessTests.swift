@@ -40,7 +40,7 @@ struct AccessTests {
             try LeastUser.create(on: [server])
             try server.cli("ACL", "SETUSER", "worker", "-lpush", "-client")
             let broker = try RedisBroker(
-                "redis://\(LeastUser.credentials)@127.0.0.1:\(server.port)",
+                configuration: .patient("redis://\(LeastUser.credentials)@127.0.0.1:\(server.port)"),
                 logger: log.logger
             )
             let error = await #expect(throws: AsynqError.self) { try await broker.put(["a"]) }

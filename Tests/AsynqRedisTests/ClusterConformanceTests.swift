@@ -29,7 +29,7 @@ struct ClusterServers: SuiteTrait, TestScoping {
         testCase: Test.Case?,
         performing function: @Sendable () async throws -> Void
     ) async throws {
-        try await ClusterSet.withCluster { set in
+        try await ClusterSet.withCluster(patience: .seconds(30)) { set in
             try LeastUser.create(on: set.servers)
             try await Self.$current.withValue(set) { try await function() }
         }

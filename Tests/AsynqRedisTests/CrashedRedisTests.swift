@@ -10,7 +10,7 @@ struct CrashedRedisTests {
         async throws
     {
         try await RedisServer.withServer(["--appendonly", "yes", "--appendfsync", "always"]) { server in
-            let broker = try RedisBroker(server.uri, logger: .silent)
+            let broker = try RedisBroker(configuration: .patient(server.uri), logger: .silent)
             // Some of all that writes several keys in one script.
             try await broker.put((0..<30).map { "plain-\($0)" })
             for number in 0..<10 {

@@ -40,23 +40,35 @@ struct GoldenTransitionTests {
         let before = try RedisDump(recorded: row["before"] as? [String: Any] ?? [:])
         let after = try RedisDump(recorded: row["after"] as? [String: Any] ?? [:])
         let arguments = row["arguments"] as? [String: Any] ?? [:]
-        try await withBroker { broker, redis in
-            let shift = try await redis.now() - recorded
-            try await before.shifted(by: shift).load(into: redis)
-            let failure = try await Operation(arguments: arguments, recorded: recorded, shift: shift, broker: broker)
-                .run(row["operation"] as? String ?? "", result: row["result"])
-            #expect((failure != nil) == (row["error"] != nil), "\(String(describing: failure))")
-            let left = try await RedisDump(redis)
-            let isUndated = Self.undated.contains(name)
-            #expect(left.contradictions().filter { !(isUndated && $0.hasSuffix("pending_since while pending")) } == [])
-            let span = TimeShift(seconds: shift, duration: try await redis.now() - recorded - shift)
-            let differences = try left.renamingSets(like: after).roundingSchedules()
-                .differences(
-                    from: after.shifted(by: shift).roundingSchedules(),
-                    shift: span,
-                    areUndated: isUndated
+        var isLate = false
+        for attempt in 1...10 where attempt == 1 || isLate {
+            try await withBroker { broker, redis in
+                let shift = try await redis.now() - recorded
+                try await before.shifted(by: shift).load(into: redis)
+                let failure = try await Operation(
+                    arguments: arguments,
+                    recorded: recorded,
+                    shift: shift,
+                    broker: broker
                 )
-            #expect(differences == [])
+                .run(row["operation"] as? String ?? "", result: row["result"])
+                let left = try await RedisDump(redis)
+                let span = TimeShift(seconds: shift, duration: try await redis.now() - recorded - shift)
+                // The shortest time in the records is ten seconds. What lasted for that is gone by then.
+                isLate = span.duration >= 9 && attempt < 10
+                if isLate { return }
+                #expect((failure != nil) == (row["error"] != nil), "\(String(describing: failure))")
+                let isUndated = Self.undated.contains(name)
+                let faults = left.contradictions()
+                #expect(faults.filter { !(isUndated && $0.hasSuffix("pending_since while pending")) } == [])
+                let differences = try left.renamingSets(like: after).roundingSchedules()
+                    .differences(
+                        from: after.shifted(by: shift).roundingSchedules(),
+                        shift: span,
+                        areUndated: isUndated
+                    )
+                #expect(differences == [])
+            }
         }
     }
 

@@ -10,7 +10,7 @@ enum ScriptCalls {
     /// The calls of scripts, each as its words: the command, the script's hash, the number of keys, the keys, the arguments.
     static func recorded() async throws -> [[String]] {
         try await RedisServer.withServer(["--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000"]) { server in
-            let broker = try RedisBroker(server.uri, logger: .silent)
+            let broker = try RedisBroker(configuration: .patient(server.uri), logger: .silent)
             let redis = try RawRedis(server)
             try await workAndEnd(broker)
             try await aggregate(broker)
@@ -51,7 +51,7 @@ enum ScriptCalls {
         #expect(try await broker.extendLeases([tasks[0]]) == [true])
         try await broker.writeResult([1], of: tasks[0])
         let outcomes: [FinishRequest.Outcome] = [
-            .done, .done, .drop, .retry(delay: .milliseconds(1500), error: "e", countsAsFailure: true),
+            .done, .done, .drop, .retry(delay: .milliseconds(60_500), error: "e", countsAsFailure: true),
             .archive(error: "e"), .requeue,
         ]
         for (task, outcome) in zip(tasks, outcomes) { #expect(await broker.end([task], outcome) == ["finished"]) }
@@ -101,7 +101,7 @@ enum ScriptCalls {
             startedAt: Date(),
             workers: [.init(task: LeasedTask(message: message("a"), leaseEnd: 0), startedAt: Date(), deadline: nil)]
         )
-        try await broker.writeServerState(state, ttl: .seconds(10))
+        try await broker.writeServerState(state, ttl: .seconds(600))
         #expect(try await inspector.servers().count == 1)
         try await put([EnqueueRequest(message: message("x", queue: "other"))], broker)
         _ = try await inspector.deleteQueue("other", force: true)

@@ -30,7 +30,7 @@ struct SentinelServers: SuiteTrait, TestScoping {
         testCase: Test.Case?,
         performing function: @Sendable () async throws -> Void
     ) async throws {
-        try await SentinelSet.withSet { set in
+        try await SentinelSet.withSet(patience: .seconds(30)) { set in
             try LeastUser.create(on: set.servers)
             try LeastUser.create(on: set.sentinels, of: .sentinel)
             try await Self.$current.withValue(set) { try await function() }

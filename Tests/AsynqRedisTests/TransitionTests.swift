@@ -31,7 +31,7 @@ struct TransitionTests {
         try await withBroker { broker, redis in
             try await broker.put(["a"])
             let tasks = try await broker.take(1)
-            try await redis("ZADD", keys.lease, try await redis.now() - 20, "a")
+            try await redis("ZADD", keys.lease, try await redis.now() - 5, "a")
             #expect(try await broker.expiredLeases(queues: ["default"], limit: 10).isEmpty)
             let before = try await RedisDump(redis)
             let retry = FinishRequest.Outcome.retry(delay: .zero, error: "lost", countsAsFailure: true)
@@ -165,6 +165,10 @@ struct TransitionTests {
 
     @Test func `outcomes are counted for all time and for the day`() async throws {
         try await withBroker { broker, redis in
+            func today() async throws -> String {
+                try await Date(timeIntervalSince1970: Double(redis.now())).formatted(.iso8601.year().month().day())
+            }
+            let first = try await today()
             try await broker.put(["done", "retry", "throttled", "archive", "back"])
             let tasks = try await broker.take(5)
             let outcomes: [FinishRequest.Outcome] = [
@@ -172,14 +176,18 @@ struct TransitionTests {
                 .retry(delay: .seconds(9), error: "e", countsAsFailure: false), .archive(error: "e"), .requeue,
             ]
             for (task, outcome) in zip(tasks, outcomes) { #expect(await broker.end([task], outcome) == ["finished"]) }
-            let day = try await Date(timeIntervalSince1970: Double(redis.now())).formatted(
-                .iso8601.year().month().day()
-            )
+            // Two if midnight was just now.
+            let days = Set([first, try await today()])
             for (key, count) in [(keys.processed, Int64(3)), (keys.failed, 2)] {
                 #expect(try await redis.int("GET", key) == count)
-                #expect(try await redis.int("GET", "\(key):\(day)") == count)
-                let ttl = try await redis.int("TTL", "\(key):\(day)") ?? 0
-                #expect(ttl > 89 * 86_400 && ttl <= 90 * 86_400)
+                var counted: Int64 = 0
+                for day in days {
+                    guard let some = try await redis.int("GET", "\(key):\(day)") else { continue }
+                    counted += some
+                    let ttl = try await redis.int("TTL", "\(key):\(day)") ?? 0
+                    #expect(ttl > 89 * 86_400 && ttl <= 90 * 86_400)
+                }
+                #expect(counted == count)
             }
             let retried = try await redis("HGET", keys.task("retry"), "msg").buffer.map {
                 try TaskMessage(decoding: $0)
@@ -273,14 +281,14 @@ struct TransitionTests {
             )
             let large = LeasedTask(message: message("a", payload: [UInt8](repeating: 1, count: 1 << 20)), leaseEnd: 0)
             state.workers = [ServerState.Worker(task: large, startedAt: Date(), deadline: nil)]
-            try await broker.writeServerState(state, ttl: .seconds(10))
+            try await broker.writeServerState(state, ttl: .seconds(60))
             for key in ["asynq:servers:{h:1:s}", "asynq:workers:{h:1:s}"] {
-                #expect((1...10).contains(try await redis.int("TTL", key) ?? 0))
+                #expect((1...60).contains(try await redis.int("TTL", key) ?? 0))
             }
             // Each heartbeat writes it anew: a large payload is cut.
             #expect(try await redis.int("HSTRLEN", "asynq:workers:{h:1:s}", "a") ?? 0 < 20_000)
             state.workers = []
-            try await broker.writeServerState(state, ttl: .seconds(10))
+            try await broker.writeServerState(state, ttl: .seconds(60))
             #expect(try await redis.int("EXISTS", "asynq:workers:{h:1:s}") == 0)
             try await broker.clearServerState(identity)
             #expect(try await redis.strings("KEYS", "*") == [])

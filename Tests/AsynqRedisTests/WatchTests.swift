@@ -22,15 +22,17 @@ struct WatchTests {
     }
 
     @Test func `a task that anybody enqueues is signalled, once`() async throws {
-        try await withWatch { watch, signals, _, redis in
+        try await withWatch { watch, signals, broker, redis in
             watch.listenForPending(in: "default", after: .zero)
             try await eventually("it listens") { try await Self.isTracking(redis) }
             // As the Go client does.
             try await redis("LPUSH", keys.pending, "a")
             await signals.wait(for: 2)
             try await redis("LPUSH", keys.pending, "b")
-            try await Self.settle(redis)
-            #expect(signals.elements == [.live, .pending(queue: "default")])
+            // Comes after all that Redis has told the watch before.
+            try await broker.cancel(taskID: "c")
+            await signals.wait(for: 3)
+            #expect(signals.elements == [.live, .pending(queue: "default"), .cancel(taskID: "c")])
         }
     }
 
@@ -49,9 +51,13 @@ struct WatchTests {
             try await redis("SET", keys.paused, "1")
             watch.listenForPending(in: "default", after: .zero)
             try await eventually("it listens") { try await Self.isTracking(redis) }
-            #expect(signals.count == 1)
-            try await redis("DEL", keys.paused)
+            // Comes after the answer to its look.
+            try await broker.cancel(taskID: "c")
             await signals.wait(for: 2)
+            #expect(signals.elements == [.live, .cancel(taskID: "c")])
+            try await redis("DEL", keys.paused)
+            await signals.wait(for: 3)
+            #expect(signals.elements.last == .pending(queue: "default"))
         }
     }
 
@@ -103,7 +109,11 @@ struct WatchTests {
             try await eventually("it listens") { try await Self.isTracking(redis) }
             await watch.close()
             try await redis("LPUSH", keys.pending, "a")
-            try await Self.settle(redis)
+            try await broker.cancel(taskID: "c")
+            // Nothing more can come then.
+            try await eventually("its connection is closed") {
+                try await redis("INFO", "clients").string?.contains("tracking_clients:0") == true
+            }
             watch.listenForPending(in: "default", after: .zero)
             #expect(signals.elements == [.live])
         }
@@ -113,10 +123,5 @@ struct WatchTests {
     private static func isTracking(_ redis: RawRedis) async throws -> Bool {
         let info = try await redis("INFO", "stats").string ?? ""
         return info.contains("tracking_total_keys:2")
-    }
-
-    /// Waits until Redis has sent what it was to send: replies and pushes of earlier commands come before this reply.
-    private static func settle(_ redis: RawRedis) async throws {
-        for _ in 0..<20 { try await redis("PING") }
     }
 }

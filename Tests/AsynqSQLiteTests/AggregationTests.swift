@@ -69,6 +69,9 @@ struct AggregationTests {
         try await withServers([server]) {
             try await client.enqueue(task("a", "g", .taskID("a")))
             try await client.enqueue(task("b", "g", .taskID("b"), .processIn(.seconds(30))))
+            clock.advance(by: .seconds(30))
+            // 8: in a group.
+            try await eventually("the second has joined the first") { try folder.ids("state = 8") == ["a", "b"] }
             try await eventually("both have been aggregated") {
                 // In steps, as a moment that nobody has slept for yet would be missed.
                 clock.advance(by: .seconds(5))

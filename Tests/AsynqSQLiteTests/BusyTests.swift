@@ -132,8 +132,10 @@ struct BusyTests {
         let folder = folder
         let log = LogRecorder()
         try await folder.withBroker({ $0.busyTimeout = .milliseconds(20) }) { broker in
-            let events = Recorder<String>()
+            let (events, locks) = (Recorder<String>(), Recorder<Lock>())
             let handler = ClosureHandler { _, _ in
+                // Within its attempt, which could have ended otherwise.
+                locks.add(try Lock(folder))
                 events.add("start")
                 do {
                     try await Task.sleep(for: .seconds(3600))
@@ -149,11 +151,9 @@ struct BusyTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await server.run() }
                 try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a"), .timeout(.seconds(1))))
-                await events.wait(for: 1)
-                let lock = try Lock(folder)
                 await events.wait(for: 2)
                 try await eventually("it says so") { log.lines.contains { $0.contains("cannot store outcomes") } }
-                try lock.release()
+                for lock in locks.elements { try lock.release() }
                 try await eventually("it is stored") {
                     try folder.ids("state = 5 AND retried = 1 AND error LIKE '%timed out%'") == ["a"]
                 }

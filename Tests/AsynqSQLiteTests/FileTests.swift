@@ -185,7 +185,14 @@ struct FileTests {
             for _ in 0..<count {
                 Thread.detachNewThread {
                     start.wait()
-                    input.yield(Result { try SQLiteBroker(path: folder.file("\(number).db"), logger: .silent) })
+                    input.yield(
+                        Result {
+                            var configuration = SQLiteConfiguration()
+                            configuration.busyTimeout = .seconds(60)
+                            let path = folder.file("\(number).db")
+                            return try SQLiteBroker(path: path, configuration: configuration, logger: .silent)
+                        }
+                    )
                 }
             }
             for _ in 0..<count { start.signal() }

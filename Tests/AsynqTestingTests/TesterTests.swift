@@ -148,7 +148,7 @@ struct TesterTests {
     @Test func `a handler that never ends is named instead of waited for`() async throws {
         let tester = AsynqTester(
             handler: ClosureHandler { _, _ in try await Task.sleep(for: .seconds(3600)) },
-            patience: .milliseconds(50)
+            patience: .seconds(5)
         )
         try await tester.client.enqueue(AsynqTask("stuck"))
         let error = await #expect(throws: UnmetExpectation.self) { try await tester.runUntilIdle() }

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import queue
+import random
 import shutil
 import socket
 import subprocess
@@ -20,10 +21,12 @@ from playwright.sync_api import expect, sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("ASYNQ_BIN", ROOT / ".build" / "debug"))
-expect.set_options(timeout=15_000)
+# In seconds: longer than anything takes, on a busy machine too.
+PATIENCE = 60
+expect.set_options(timeout=PATIENCE * 1000)
 
 
-def wait_for(what, condition, seconds=30):
+def wait_for(what, condition, seconds=PATIENCE):
     """Asks until it is so: of processes, whose events cannot be waited for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -56,7 +59,7 @@ class Process:
             if line.startswith(beginning):
                 return line
         while True:
-            line = self.queue.get(timeout=30)
+            line = self.queue.get(timeout=PATIENCE)
             if line is None:
                 raise AssertionError(f"it ended without a line “{beginning}”: {self.lines}")
             self.lines.append(line)
@@ -66,7 +69,7 @@ class Process:
     def stop(self):
         self.process.terminate()
         try:
-            self.process.wait(15)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise AssertionError("the process does not end at SIGTERM")
@@ -84,7 +87,7 @@ class Broker:
         return self.uri.split(":")[0]
 
     def asynq(self, *arguments):
-        result = subprocess.run([str(BIN / "asynq"), *map(str, arguments), "--uri", self.uri], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([str(BIN / "asynq"), *map(str, arguments), "--uri", self.uri], capture_output=True, text=True, timeout=PATIENCE)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
@@ -120,7 +123,7 @@ class Dashboard:
             f"{self.url}/api/{path}", method=method, data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Origin": "/".join(self.url.split("/")[:3])},
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             text = response.read()
             return json.loads(text) if text else None
 
@@ -142,9 +145,21 @@ def sqlite_file(folder):
 
 
 def free_port():
+    """Below those that systems give to connections on their own: one that looks whether somebody listens could be given the
+    same port, and meet itself."""
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
+
+
+def listens(port):
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(params=["redis", "sqlite"])
@@ -159,7 +174,8 @@ def broker(request, tmp_path):
         pytest.fail("there is no redis-server")
     port = free_port()
     redis = Process("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path)
-    wait_for("Redis listens", lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+    wait_for("Redis listens", lambda: listens(port))
+    assert redis.process.poll() is None, "another server has the port"
     made = Broker(f"redis://127.0.0.1:{port}/0")
     yield made
     made.stop()
@@ -199,7 +215,7 @@ class Watch:
         )
         self.contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("console", lambda message: message.type in ("error", "warning") and self.trouble.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
         page.on("dialog", self._dialog)

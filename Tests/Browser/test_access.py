@@ -25,7 +25,9 @@ def test_a_login_leads_back_to_where_one_wanted_to_go(broker, browser):
     expect(page.locator(".tasks tbody tr")).to_have_count(1)
     assert page.url.endswith("/queues/mail?state=pending")
     # A write with the token of the session.
-    page.get_by_role("button", name="Pause", exact=True).first.click()
+    with page.expect_response("**/api/queues/mail:pause") as answer:
+        page.get_by_role("button", name="Pause", exact=True).first.click()
+    assert answer.value.status == 204
     expect(page.locator(".strip")).to_contain_text("paused")
     expect(page.get_by_role("alert")).to_have_count(0)
     cookies = page.context.cookies()

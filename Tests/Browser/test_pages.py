@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import expect
 
-from conftest import wait_for
+from conftest import free_port, wait_for
 
 BAD = '{"to":"ann.example.org"}'
 
@@ -322,7 +322,7 @@ def test_metrics_have_a_picture_and_a_table(sqlite, browser):
     ui.fill("mail", 3)
     page = browser.open(f"{ui.url}/charts")
     # A sample is taken every ten seconds.
-    expect(page.locator("figure")).to_have_count(9, timeout=40_000)
+    expect(page.locator("figure")).to_have_count(9)
     picture = page.get_by_role("img", name=re.compile("^Size"))
     expect(picture).to_be_visible()
     page.locator(".plot").first.focus()
@@ -358,16 +358,17 @@ def test_settings_change_theme_times_and_zone(sqlite, browser):
 
 def test_the_live_view_comes_back_after_the_server(sqlite, browser):
     sqlite.enqueue("t", "p", "mail")
-    ui = sqlite.ui()
+    # One that nothing else is given while the server is away.
+    port = free_port()
+    ui = sqlite.ui("--port", port)
     page = browser.open(ui.url)
     expect(page.locator(".live")).to_have_attribute("data-state", "live")
     browser.expect_trouble("")
-    port = ui.url.rsplit(":", 1)[1]
     ui.process.stop()
     sqlite.processes.remove(ui.process)
     expect(page.locator(".live")).to_have_attribute("data-state", "reconnecting")
     sqlite.ui("--port", port)
-    expect(page.locator(".live")).to_have_attribute("data-state", "live", timeout=30_000)
+    expect(page.locator(".live")).to_have_attribute("data-state", "live")
     page.keyboard.press("p")
     expect(page.locator(".live")).to_have_attribute("data-state", "paused")
     sqlite.enqueue("t", "p", "other")

@@ -11,8 +11,8 @@ struct ClusterTests {
     /// What is asserted is what Redis promises: a task whose enqueue was acknowledged and replicated is not lost. Each of the
     /// first ones is, as WAIT says; none is acknowledged between that and the death of the master.
     @Test func `queues go on when a node dies, and lose no task`() async throws {
-        try await ClusterSet.withCluster { set in
-            let broker = try RedisBroker(set.uri, logger: .silent)
+        try await ClusterSet.withCluster(patience: .seconds(30)) { set in
+            let broker = try RedisBroker(configuration: .patient(set.uri), logger: .silent)
             let ran = Recorder<String>()
             let (started, gate) = (Recorder<Void>(), Recorder<Void>())
             let handler = ClosureHandler { _, context in
@@ -32,6 +32,7 @@ struct ClusterTests {
                     #expect(try server.waitForReplicas(1, key: server.ownKey()) == 1)
                 }
                 let victim = try #require(holders[0])
+                try set.setPatience(ClusterSet.littlePatience)
                 victim.kill()
 
                 try await put((0..<120).map { "after-\($0)" }, client)
@@ -51,8 +52,8 @@ struct ClusterTests {
     }
 
     @Test func `a queue in use moves to another node, and loses no task`() async throws {
-        try await ClusterSet.withCluster { set in
-            let broker = try RedisBroker(set.uri, logger: .silent)
+        try await ClusterSet.withCluster(patience: .seconds(30)) { set in
+            let broker = try RedisBroker(configuration: .patient(set.uri), logger: .silent)
             let ran = Recorder<String>()
             let handler = ClosureHandler { _, context in ran.add(context.taskID) }
             let slot = try set.slot(of: "asynq:{default}:")
@@ -98,7 +99,7 @@ struct ClusterTests {
     /// stored.
     @Test(arguments: [false, true])
     func `a queue that stands still while its slot moves does not hold up others`(isStrict: Bool) async throws {
-        try await ClusterSet.withCluster { set in
+        try await ClusterSet.withCluster(patience: .seconds(30)) { set in
             var target = try RedisConfiguration(set.uri)
             // So long does a call wait for the end of a move.
             target.dialTimeout = .seconds(600)

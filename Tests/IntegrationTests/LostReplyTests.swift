@@ -176,12 +176,12 @@ struct LostReplyTests {
             await withTaskGroup(of: Void.self) { group in
                 for producer in 0..<8 {
                     group.addTask {
-                        for number in 0... where stored.count < 4000 {
+                        for number in 0... {
+                            guard stored.count < 4000 else { break }
                             let tasks = (0..<10).map { AsynqTask("t", .taskID("\(producer)-\(number)-\($0)")) }
                             for case .success(let info) in await AsynqClient(broker).enqueue(batch: tasks) {
                                 stored.add(info.id)
                             }
-                            if stored.count >= 4000 { break }
                         }
                     }
                 }

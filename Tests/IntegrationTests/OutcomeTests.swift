@@ -199,7 +199,7 @@ struct OutcomeTests {
         let started = Recorder<Void>()
         let cancelled = Recorder<Void>()
         let settings = configuration { $0.heartbeatInterval = .milliseconds(50) }
-        try await withServer(settings) { _, _ in
+        let handler = ClosureHandler { _, _ in
             started.add(())
             do {
                 try await Task.sleep(for: .seconds(3600))
@@ -207,13 +207,18 @@ struct OutcomeTests {
                 cancelled.add(())
                 throw error
             }
-        } _: { client, redis async throws in
-            try await client.enqueue(AsynqTask("t", .taskID("a")))
-            await started.wait(for: 1)
-            // As if another server had recovered it.
-            try redis.cli("ZREM", "asynq:{default}:lease", "a")
-            await cancelled.wait(for: 1)
-            try await eventually("the server has let go of it") { try redis.cli("KEYS", "asynq:workers:*").isEmpty }
+        }
+        try await RedisServer.withServer { redis in
+            try await withBroker(redis) { broker in
+                try await withServer(broker, settings, handler: handler) { _ in
+                    try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a")))
+                    await started.wait(for: 1)
+                    // As if another server had recovered it.
+                    try redis.cli("ZREM", "asynq:{default}:lease", "a")
+                    await cancelled.wait(for: 1)
+                }
+            }
+            // The server has stored all that it stores.
             #expect(try redis.count("active") == 1 && redis.count("retry") == 0 && redis.count("archived") == 0)
             #expect(try redis.cli("HGET", "asynq:{default}:t:a", "state") == "active")
         }

@@ -10,10 +10,7 @@ struct PartitionTests {
         try await RedisServer.withServer { redis in
             try await FaultyProxy.withProxy(to: redis) { proxy in
                 let events = Recorder<String>()
-                var target = try RedisConfiguration(proxy.uri)
-                target.readTimeout = .milliseconds(200)
-                target.dialTimeout = .milliseconds(200)
-                let far = try RedisBroker(configuration: target, logger: .silent)
+                let far = try RedisBroker(configuration: .patient(proxy.uri), logger: .silent)
                 let beating = configuration { $0.heartbeatInterval = .milliseconds(50) }
                 let stuck = ClosureHandler { _, _ in
                     events.add("far: start")
@@ -99,7 +96,7 @@ struct PartitionTests {
                     let client = AsynqClient(broker)
                     // Held while recoveries go by. Their deadline is ahead on the clock of Redis, and behind on one of the others.
                     for number in 0..<4 {
-                        let deadline = TaskOption.deadline(Date().addingTimeInterval(60))
+                        let deadline = TaskOption.deadline(Date().addingTimeInterval(500))
                         try await client.enqueue(AsynqTask("t"), .taskID("held-\(number)"), deadline)
                     }
                     await started.wait(for: 4)

@@ -61,7 +61,7 @@ struct PayloadPrivacyTests {
             $0.errorHandler = { error, _, _ in errors.add("\(error)") }
         }
         try await RedisServer.withServer { redis in
-            let broker = try RedisBroker(redis.uri, logger: log.logger)
+            let broker = try RedisBroker(configuration: .patient(redis.uri), logger: log.logger)
             try await withServer(broker, settings, handler: try router()) { _ in
                 let client = AsynqClient(broker)
                 try await client.enqueue(task("ok"))

@@ -23,7 +23,7 @@ struct SQLiteProcessTests {
 
         func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
             var settings = GRDB.Configuration()
-            settings.busyMode = .timeout(5)
+            settings.busyMode = .timeout(60)
             let outside = try DatabaseQueue(path: path, configuration: settings)
             defer { try? outside.close() }
             return try outside.read(body)
@@ -97,16 +97,17 @@ struct SQLiteProcessTests {
         worker.signal(SIGKILL)
         _ = try await worker.wait()
         #expect(try file.count("state = 3") == 20)
+        let ends = try file.read { db in
+            try Int64.fetchAll(db, sql: "SELECT position FROM asynq_task WHERE state = 3 ORDER BY position")
+        }
 
         let settings = configuration {
             $0.recovererInterval = .milliseconds(20)
             $0.retryDelay = { _, _, _ in .zero }
         }
-        // Seconds after the deaths: their leases last 30 s, and 30 s later somebody else may have them.
-        for (seconds, isOver) in [(55, false), (61, true)] {
-            let broker = try SQLiteBroker(path: file.path, logger: .silent) {
-                Int64((Date().timeIntervalSince1970 + Double(seconds)) * 1_000_000)
-            }
+        // 30 s after the end of a lease somebody else may have its task. By a clock that stands still.
+        for (time, isOver) in [(ends[0] + 29_000_000, false), (ends[19] + 31_000_000, true)] {
+            let broker = try SQLiteBroker(path: file.path, logger: .silent) { time }
             let runs = Recorder<String>()
             let handler = ClosureHandler { _, context in runs.add(context.taskID) }
             try await withServer(broker, settings, handler: handler) { _ in

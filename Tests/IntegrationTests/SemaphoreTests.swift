@@ -19,9 +19,8 @@ struct SemaphoreTests {
         try await RedisServer.withServer { redis in
             let load = Load()
             let done = Recorder<String>()
-            let (first, second) = (
-                try RedisBroker(redis.uri, logger: .silent), try RedisBroker(redis.uri, logger: .silent)
-            )
+            let brokers = try (0..<2).map { _ in try RedisBroker(configuration: .patient(redis.uri), logger: .silent) }
+            let (first, second) = (brokers[0], brokers[1])
             func router(_ broker: RedisBroker) throws -> TaskRouter {
                 let semaphore = try AsynqSemaphore(broker, scope: "api", limit: 3)
                 var router = TaskRouter()

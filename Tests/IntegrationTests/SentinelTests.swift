@@ -9,7 +9,7 @@ struct SentinelTests {
     /// What is asserted is what Redis promises: a task whose enqueue was acknowledged and replicated is not lost. Each of the
     /// first hundred is, as WAIT says; none is acknowledged between that and the death of the master.
     @Test func `a fail-over loses no task, and those in work end on the new master`() async throws {
-        try await SentinelSet.withSet { set in
+        try await SentinelSet.withSet(patience: .seconds(30)) { set in
             let broker = try RedisBroker(set.uri, logger: .silent)
             let ran = Recorder<String>()
             let (started, gate) = (Recorder<Void>(), Recorder<Void>())
@@ -23,6 +23,7 @@ struct SentinelTests {
                 try await put((0..<100).map { "before-\($0)" }, client)
                 await started.wait(for: 10)
                 #expect(try set.servers[0].waitForReplicas(2) == 2)
+                try set.setPatience(SentinelSet.littlePatience)
                 set.servers[0].kill()
 
                 try await put((0..<100).map { "after-\($0)" }, client)
@@ -41,14 +42,14 @@ struct SentinelTests {
     /// Nothing stops for the death of the master. Each acknowledged task was confirmed by a replica, and Sentinels elect the
     /// replica that has most.
     @Test func `a fail-over loses no task that was acknowledged by a replica`() async throws {
-        try await SentinelSet.withSet { set in
+        try await SentinelSet.withSet(patience: .seconds(30)) { set in
             let broker = try RedisBroker(
                 configuration: RedisConfiguration(set.uri),
                 durability: .replicas(1, within: .seconds(2)),
                 logger: .silent
             )
             let (acknowledged, ran) = (Recorder<String>(), Recorder<String>())
-            await withTaskGroup(of: Void.self) { group in
+            try await withThrowingTaskGroup(of: Void.self) { group in
                 for producer in 0..<4 {
                     group.addTask {
                         for number in 0... {
@@ -62,8 +63,9 @@ struct SentinelTests {
                     }
                 }
                 await acknowledged.wait(for: 500)
+                try set.setPatience(SentinelSet.littlePatience)
                 set.servers[0].kill()
-                await group.waitForAll()
+                try await group.waitForAll()
             }
             let handler = ClosureHandler { _, context in ran.add(context.taskID) }
             try await withServer(broker, handler: handler) { _ in

@@ -2,6 +2,7 @@ import Asynq
 import AsynqRedis
 import Logging
 import TestSupport
+import Testing
 
 extension Logger {
     static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
@@ -25,7 +26,7 @@ func withBroker(
     _ server: RedisServer,
     _ body: (RedisBroker) async throws -> Void
 ) async throws {
-    let broker = try RedisBroker(server.uri, logger: .silent)
+    let broker = try RedisBroker(configuration: .patient(server.uri), logger: .silent)
     try await body(broker)
     await broker.shutdown()
 }
@@ -40,7 +41,15 @@ func withServer(
 ) async throws {
     let server = AsynqServer(broker, handler: handler, configuration: configuration, clock: clock)
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await server.run() }
+        group.addTask {
+            do {
+                try await server.run()
+            } catch {
+                // At once: the body may wait for what will never happen.
+                Issue.record(error)
+                throw error
+            }
+        }
         try await body(server)
         server.shutdown()
         try await group.waitForAll()

@@ -5,6 +5,8 @@ import TestSupport
 /// A TestWorker that runs, or another program of the tests.
 final class WorkerProcess: Sendable {
     let lines = Recorder<String>()
+    /// Has an element when there will be no more lines.
+    private let silence = Recorder<Void>()
     private let process: ChildProcess
     /// Closed when nobody holds it, and then the process could not write.
     private let output = Pipe()
@@ -25,13 +27,13 @@ final class WorkerProcess: Sendable {
             throw ChildProcess.StartFailure(description: "\(program) is not beside the tests")
         }
         let rest = Mutex("")
-        let lines = lines
+        let (lines, silence) = (lines, silence)
         let reader = output.fileHandleForReading
         // A thread that blocks, and no event source: nothing can be amiss with it when files close and numbers come again.
         Thread.detachNewThread {
             while true {
                 let data = reader.availableData
-                if data.isEmpty { return }
+                if data.isEmpty { return silence.add(()) }
                 let complete = rest.withLock { rest in
                     var parts = (rest + String(decoding: data, as: UTF8.self)).split(
                         separator: "\n",
@@ -52,9 +54,10 @@ final class WorkerProcess: Sendable {
 
     func signal(_ number: Int32) { process.signal(number) }
 
-    /// Waits for its end. Returns its status.
+    /// Waits for its end, and for all that it has written. Returns its status.
     func wait() async throws -> Int32 {
         try await eventually("the process ends") { !process.isRunning }
+        await silence.wait(for: 1)
         return process.waitUntilExit()
     }
 

@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import RedisClient
 import TestSupport
+import Testing
 
 /// A client of this server, for as long as `body` runs. It is patient, as all tests at once leave each little time.
 func withClient<Value>(
@@ -42,6 +43,42 @@ extension RedisTopology {
             return error
         }
     }
+
+    /// Waits until a command is answered without an error. A client whose first connection fails says so at once, and each
+    /// Sentinel, and each node that is asked for the slots of a Cluster, has a second at most: a busy machine may need more.
+    func runEventually(_ name: String, _ arguments: String...) async throws {
+        let command = RESPCommand(name, arguments: arguments)
+        var last: RedisError?
+        do {
+            try await eventually("\(name) is answered") {
+                guard case .failure(let error) = await execute([command], to: .any)[0] else { return true }
+                last = error
+                return false
+            }
+        } catch let error as NeverHappened {
+            throw NeverHappened(description: "\(error); the last error: \(String(describing: last))")
+        }
+    }
+}
+
+/// The error of a client's first command, as soon as it says all of this. A new client is made for each attempt: on a busy
+/// machine a short time may be over before the server has said what is wrong.
+func firstFailure(
+    _ uri: String,
+    saying texts: String...,
+    change: (inout RedisConfiguration) -> Void = { _ in }
+) async throws -> RedisError {
+    var last: RedisError?
+    do {
+        try await eventually("an error says \(texts)") {
+            let error = try await withClient(uri, change) { redis async throws in await redis.failure() }
+            last = error
+            return texts.allSatisfy { error?.message.contains($0) == true }
+        }
+    } catch let error as NeverHappened {
+        throw NeverHappened(description: "\(error); the last error: \(String(describing: last))")
+    }
+    return try #require(last)
 }
 
 /// A server that answers commands as a test says.

@@ -1,4 +1,3 @@
-import Logging
 import NIOCore
 import NIOPosix
 import TestSupport
@@ -28,8 +27,11 @@ struct DialTests {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         return await withCheckedContinuation { continuation in
             eventLoop.execute {
+                var configuration = RedisConfiguration(endpoint: .host("two.test", port: port))
+                configuration.dialTimeout = .seconds(60)
+                configuration.readTimeout = .seconds(60)
                 let dialer = RedisDialer(
-                    configuration: RedisConfiguration(endpoint: .host("two.test", port: port)),
+                    configuration: configuration,
                     eventLoop: eventLoop,
                     onPush: nil,
                     resolver: TwoAddresses(eventLoop: eventLoop)
@@ -60,12 +62,22 @@ struct DialTests {
         #expect(error?.message.contains("two.test:\(port)") == true)
     }
 
+    /// How many connections a server has accepted since its start, with the one that asks.
+    private func connections(_ server: RedisServer) throws -> Int {
+        let lines = try server.cli("INFO", "stats").split(whereSeparator: \.isNewline)
+        let line = try #require(lines.first { $0.hasPrefix("total_connections_received:") })
+        return try #require(Int(line.drop { $0 != ":" }.dropFirst()))
+    }
+
     @Test func `an attempt that is given up before the address is known makes no connection`() async throws {
         try await RedisServer.withServer { server async throws in
-            var configuration = try RedisConfiguration(server.uri)
-            configuration.dialTimeout = .milliseconds(50)
+            // An event loop makes connections to a Unix socket in the order in which it is asked for them.
+            var configuration = try RedisConfiguration("redis-socket://\(server.socketPath)")
+            configuration.dialTimeout = .milliseconds(100)
             let place = configuration.endpoint
+            let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
             let late = Recorder<EventLoopPromise<RedisConfiguration.Endpoint>>()
+            let log = LogRecorder()
             let lane = RedisLane(
                 configuration: configuration,
                 endpoint: { eventLoop in
@@ -74,22 +86,35 @@ struct DialTests {
                     late.add(promise)
                     return promise.futureResult
                 },
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                logger: log.logger,
+                eventLoop: eventLoop
             )
-            let answers = Recorder<RedisError.Code?>()
-            @Sendable func note(_ replies: [Result<RESPValue, RedisError>]) {
-                if case .failure(let error) = replies[0] { answers.add(error.code) } else { answers.add(nil) }
+            func failure() async -> RedisError.Code? {
+                await withCheckedContinuation { continuation in
+                    lane.submit([RESPCommand("PING")]) { replies in
+                        if case .failure(let error) = replies[0] {
+                            continuation.resume(returning: error.code)
+                        } else {
+                            continuation.resume(returning: nil)
+                        }
+                    }
+                }
             }
-            lane.submit([RESPCommand("PING")], completion: note)
-            await answers.wait(for: 1)
-            late.elements.first?.succeed(place)
-            lane.submit([RESPCommand("PING")], completion: note)
-            await answers.wait(for: 2)
-            #expect(answers.elements == [.connectionFailed, nil])
-            // The lane's and the one that asks.
-            try await eventually("only one is left") {
-                try server.cli("CLIENT", "LIST").split(separator: "\n").count == 2
+            #expect(await failure() == .connectionFailed)
+            // Not only the command.
+            try await eventually("the attempt is given up") {
+                log.lines.contains { $0.contains("no connection to Redis") }
             }
+            let before = try connections(server)
+            let promise = try #require(late.elements.first)
+            promise.succeed(place)
+            // If the attempt connected now, it would do so before this.
+            let next = try await ClientBootstrap(group: eventLoop)
+                .connect(unixDomainSocketPath: server.socketPath).get()
+            // That one and the one that asks.
+            #expect(try connections(server) == before + 2)
+            try await next.close()
+            try await eventually("the next attempt connects") { await failure() == nil }
             await lane.shutdown()
         }
     }
@@ -98,15 +123,11 @@ struct DialTests {
         try await FakeServer.withServer { _ in
             .silence
         } _: { server async throws in
-            try await withClient(server.uri) {
-                $0.dialTimeout = .seconds(1)
-            } _: { redis async throws in
-                let error = try #require(await redis.failure())
-                #expect(error.code == .connectionFailed)
-                #expect(error.message.contains("log-in to 127.0.0.1:\(server.port) failed: no answer"), "\(error)")
-                // A server of TLS that is sent something else closes the connection.
-                #expect(!error.message.contains("TLS"), "\(error)")
-            }
+            let text = "log-in to 127.0.0.1:\(server.port) failed: no answer"
+            let error = try await firstFailure(server.uri, saying: text) { $0.dialTimeout = .milliseconds(200) }
+            #expect(error.code == .connectionFailed)
+            // A server of TLS that is sent something else closes the connection.
+            #expect(!error.message.contains("TLS"), "\(error)")
         }
     }
 

@@ -116,24 +116,23 @@ struct RealServerTests {
         }
     }
 
-    /// The answer to one command; or to the next, if the first was on its way when the end of the connection was seen: from then on
-    /// commands wait.
-    private func patience(_ redis: any RedisTopology) async throws -> String? {
-        do {
-            return try await redis.run("ECHO", "patience").string
-        } catch let error as RedisError where error.code == .connectionLost {
-            return try await redis.run("ECHO", "patience").string
-        }
-    }
-
     @Test func `commands that wait survive a restart of the server`() async throws {
         try await RedisServer.withServer { server async throws in
-            try await withClient(server.uri) { redis async throws in
+            let log = LogRecorder()
+            try await withClient(server.uri, logger: log.logger) {
+                $0.dialTimeout = .seconds(3600)
+            } _: { redis async throws in
                 try await redis.connect()
                 server.kill()
-                async let waiting = patience(redis)
+                // What is on its way until then fails; from then on commands wait.
+                try await eventually("the end of the connection is seen") {
+                    log.lines.contains { $0.contains("no connection to Redis") }
+                }
+                let answers = Recorder<Result<RESPValue, RedisError>>()
+                redis.submit([RESPCommand("ECHO", "patience")], to: .any) { answers.add($0[0]) }
                 try await server.start()
-                #expect(try await waiting == "patience")
+                await answers.wait(for: 1)
+                #expect(try answers.elements[0].get().string == "patience")
             }
         }
     }
@@ -200,41 +199,84 @@ struct RealServerTests {
         }
     }
 
+    /// Sends commands, and notes what becomes of each.
+    private struct Outcomes {
+        let redis: any RedisTopology
+        let answers = Recorder<String>()
+        let errors = Recorder<RedisError>()
+
+        func submit(_ name: String, _ arguments: String...) {
+            redis.submit([RESPCommand(name, arguments: arguments)], to: .any) { [answers, errors] replies in
+                switch replies[0] {
+                case .success(let value): answers.add(value.string ?? "array")
+                case .failure(let error): errors.add(error)
+                }
+            }
+        }
+    }
+
+    @Test func `what is answered makes room for what waits, and no more waits than has a place`() async throws {
+        try await RedisServer.withServer { server async throws in
+            try await withClient(server.uri) {
+                $0.maxInFlight = 2
+                // None waits for so long that it is given up.
+                $0.dialTimeout = .seconds(3600)
+                $0.readTimeout = .seconds(3600)
+            } _: { redis async throws in
+                // Answered ones count no longer.
+                for _ in 0..<5 { #expect(try await redis.run("PING").string == "PONG") }
+                let outcomes = Outcomes(redis: redis)
+                outcomes.submit("BLPOP", "list", "0")
+                for text in ["second", "third", "fourth"] { outcomes.submit("ECHO", text) }
+                #expect(outcomes.answers.count == 0 && outcomes.errors.count == 0)
+                // No more wait than may be on their way.
+                outcomes.submit("ECHO", "fifth")
+                #expect(outcomes.errors.elements.map(\.code) == [.tooManyRequests])
+                try server.cli("LPUSH", "list", "x")
+                await outcomes.answers.wait(for: 4)
+                #expect(outcomes.answers.elements == ["array", "second", "third", "fourth"])
+
+                outcomes.submit("BLPOP", "list", "0")
+                outcomes.submit("ECHO", "sixth")
+                outcomes.submit("ECHO", "seventh")
+                // One whose caller has given up takes no place.
+                redis.submit([RESPCommand("ECHO", "none")], to: .any) { _ in }.cancel()
+                try server.cli("LPUSH", "list", "x")
+                await outcomes.answers.wait(for: 7)
+                #expect(outcomes.answers.elements.dropFirst(4) == ["array", "sixth", "seventh"])
+                for _ in 0..<4 { redis.submit([RESPCommand("PING")], to: .any) { _ in }.cancel() }
+                try await eventually("none waits") { await redis.failure() == nil }
+                #expect(outcomes.errors.count == 1)
+            }
+        }
+    }
+
     @Test func `more commands than allowed wait for a place, and are refused when none becomes free`() async throws {
         try await RedisServer.withServer { server async throws in
             try await withClient(server.uri) {
                 $0.maxInFlight = 2
-                $0.dialTimeout = .milliseconds(500)
-                $0.readTimeout = .seconds(60)
+                // One waits for a place as long as for a connection.
+                $0.dialTimeout = .milliseconds(200)
+                $0.readTimeout = .seconds(3600)
             } _: { redis async throws in
-                // Answered ones count no longer.
-                for _ in 0..<5 { #expect(try await redis.run("PING").string == "PONG") }
-                let answers = Recorder<String>()
-                @Sendable func note(_ replies: [Result<RESPValue, RedisError>]) {
-                    switch replies[0] {
-                    case .success(let value): answers.add(value.string ?? "array")
-                    case .failure(let error): answers.add("\(error.code)")
-                    }
+                try await redis.runEventually("PING")
+                let outcomes = Outcomes(redis: redis)
+                outcomes.submit("BLPOP", "list", "0")
+                for text in ["second", "third", "fourth"] { outcomes.submit("ECHO", text) }
+                await outcomes.errors.wait(for: 2)
+                // They have made room for another one, which waits in vain, too.
+                outcomes.submit("ECHO", "fifth")
+                await outcomes.errors.wait(for: 3)
+                for error in outcomes.errors.elements {
+                    #expect(error.code == .tooManyRequests)
+                    // Not at once, for want of room.
+                    #expect(error.message.contains("none has been answered for"), "\(error)")
                 }
-                redis.submit([RESPCommand("BLPOP", "list", "0")], to: .any, completion: note)
-                redis.submit([RESPCommand("ECHO", "second")], to: .any, completion: note)
-                redis.submit([RESPCommand("ECHO", "third")], to: .any, completion: note)
-                redis.submit([RESPCommand("ECHO", "fourth")], to: .any, completion: note)
-                #expect(answers.elements.isEmpty)
-                // No more wait than may be on their way.
-                redis.submit([RESPCommand("ECHO", "fifth")], to: .any, completion: note)
-                #expect(answers.elements == ["tooManyRequests"])
-                // Those that do are given up after a while.
-                await answers.wait(for: 3)
-                #expect(answers.elements == Array(repeating: "tooManyRequests", count: 3))
-                redis.submit([RESPCommand("ECHO", "sixth")], to: .any, completion: note)
-                // One whose caller has given up takes no place.
-                redis.submit([RESPCommand("ECHO", "none")], to: .any) { _ in }.cancel()
+                #expect(outcomes.answers.count == 0)
                 try server.cli("LPUSH", "list", "x")
-                await answers.wait(for: 6)
-                #expect(answers.elements.dropFirst(3) == ["array", "second", "sixth"])
-                for _ in 0..<4 { redis.submit([RESPCommand("PING")], to: .any) { _ in }.cancel() }
-                try await eventually("none waits") { await redis.failure() == nil }
+                await outcomes.answers.wait(for: 2)
+                #expect(outcomes.answers.elements == ["array", "second"])
+                try await eventually("there are places again") { await redis.failure() == nil }
             }
         }
     }
@@ -271,7 +313,10 @@ struct RealServerTests {
     @Test func `a client that is dropped closes its connection`() async throws {
         try await RedisServer.withServer { server async throws in
             do {
-                let redis = try RedisConfiguration(server.uri).makeTopology(logger: Logger(label: "test"))
+                var configuration = try RedisConfiguration(server.uri)
+                configuration.dialTimeout = .seconds(60)
+                configuration.readTimeout = .seconds(60)
+                let redis = try configuration.makeTopology(logger: Logger(label: "test"))
                 try await redis.connect()
                 #expect(try server.cli("CLIENT", "LIST").contains("swift-asynq"))
             }

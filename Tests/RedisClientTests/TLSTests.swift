@@ -23,11 +23,9 @@ struct TLSTests {
         name: String? = nil,
         certificate: String? = nil,
         key: String? = nil,
-        isInsecure: Bool = false,
-        within dialTimeout: Duration? = nil
+        isInsecure: Bool = false
     ) async throws -> RedisError? {
         try await withClient("rediss://127.0.0.1:\(port)") { configuration in
-            if let dialTimeout { configuration.dialTimeout = dialTimeout }
             var tls = RedisConfiguration.TLS()
             tls.caCertificateFile = authority
             tls.serverName = name
@@ -77,9 +75,12 @@ struct TLSTests {
     @Test func `TLS to a plain port and plain to a TLS port are told from other faults`() async throws {
         try await withServer { server, port, _ async throws in
             // A plain server waits for the rest of what it takes for a command.
-            let error = try await failure(server.port, isInsecure: true, within: .seconds(3))
-            #expect(error?.code == .connectionFailed)
-            #expect(error?.message.contains("Does the server speak TLS on this port?") == true)
+            let text = "Does the server speak TLS on this port?"
+            let error = try await firstFailure("rediss://127.0.0.1:\(server.port)", saying: text) {
+                $0.dialTimeout = .seconds(1)
+                $0.tls?.verification = .insecure
+            }
+            #expect(error.code == .connectionFailed)
             let plain = try await withClient("redis://127.0.0.1:\(port)") { await $0.failure() }
             #expect(plain?.code == .connectionFailed && plain?.message.contains("rediss://") == true)
         }

@@ -5,20 +5,18 @@ import Testing
 
 /// Encrypted connections to Sentinels and to the nodes of a Cluster.
 struct TLSTopologyTests {
-    /// The error of a first command with and without the right authority.
-    private func failures(_ uri: String, _ certificates: Certificates) async throws -> (RedisError?, RedisError?) {
-        let trusting = try await withClient(uri) {
+    /// A first command is answered with the right authority, and fails with another one.
+    private func expectChecks(_ uri: String, _ certificates: Certificates) async throws {
+        try await withClient(uri) {
             $0.tls = certificates.trust
         } _: { redis async throws in
-            await redis.failure()
+            try await redis.runEventually("PING")
         }
-        let doubting = try await withClient(uri) {
+        let doubting = try await firstFailure(uri, saying: "TLS handshake") {
             $0.tls = certificates.trust
             $0.tls?.caCertificateFile = certificates.path("other-ca.pem")
-        } _: { redis async throws in
-            await redis.failure()
         }
-        return (trusting, doubting)
+        #expect(doubting.code == .connectionFailed)
     }
 
     @Test func `Sentinels and the master that they name are reached over TLS, and their certificates checked`()
@@ -38,13 +36,11 @@ struct TLSTopologyTests {
             try sentinel.cli("SENTINEL", "REMOVE", SentinelSet.masterName)
             try sentinel.cli("SENTINEL", "MONITOR", SentinelSet.masterName, "127.0.0.1", "\(masterPort)", "1")
             let uri = "rediss-sentinel://127.0.0.1:\(port)/?master=\(SentinelSet.masterName)"
-            let (trusting, doubting) = try await failures(uri, certificates)
-            #expect(trusting == nil, "\(String(describing: trusting))")
-            #expect(doubting?.code == .connectionFailed && doubting?.message.contains("TLS handshake") == true)
+            try await expectChecks(uri, certificates)
             let clients = try await withClient(uri) {
                 $0.tls = certificates.trust
             } _: { redis async throws in
-                _ = try await redis.run("PING")
+                try await redis.runEventually("PING")
                 return try master.cli("CLIENT", "LIST").split(separator: "\n")
             }
             #expect(clients.contains { $0.contains("name=swift-asynq") && $0.contains(":\(masterPort) ") })
@@ -74,12 +70,11 @@ struct TLSTopologyTests {
                     }
                 }
                 let uri = "rediss-cluster://127.0.0.1:\(ports[0])"
-                let (trusting, doubting) = try await failures(uri, certificates)
-                #expect(trusting == nil, "\(String(describing: trusting))")
-                #expect(doubting?.code == .connectionFailed && doubting?.message.contains("TLS handshake") == true)
+                try await expectChecks(uri, certificates)
                 try await withClient(uri) {
                     $0.tls = certificates.trust
                 } _: { redis async throws in
+                    try await redis.runEventually("PING")
                     for number in 0..<20 {
                         let command = RESPCommand("SET", "k\(number)", "1")
                         #expect(try await redis.execute(command, to: .key("k\(number)")).string == "OK")

@@ -60,10 +60,11 @@ package final class ChildProcess: Sendable {
         try check(posix_spawnattr_setsigmask(&attributes, &none))
         try check(posix_spawnattr_setsigdefault(&attributes, &all))
         #if os(Linux)
-        // One that is closed by then does no harm.
-        for descriptor in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap({ Int32($0) })
-        where descriptor > 2 {
-            try check(posix_spawn_file_actions_addclose(&actions, descriptor))
+        // Those too that other threads open from now on, which come next in number: a socket that lived on in the child would
+        // not end when it is closed here. A number that is not open does no harm.
+        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int($0) }
+        for descriptor in 3..<min((open.max() ?? 3) + 256, sysconf(Int32(_SC_OPEN_MAX))) {
+            try check(posix_spawn_file_actions_addclose(&actions, Int32(descriptor)))
         }
         try check(posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)))
         #else

@@ -12,6 +12,8 @@ package final class ClusterSet: Sendable {
     }
 
     private static let masterCount = 3
+    /// How long a node is silent before it counts as dead: little, for tests in which one dies.
+    package static let littlePatience = Duration.milliseconds(1500)
 
     private let nodes: Mutex<[RedisServer]>
 
@@ -30,8 +32,12 @@ package final class ClusterSet: Sendable {
 
     /// Runs `body` with a Cluster, whose nodes are killed afterwards.
     ///
-    /// - Parameter arguments: for each redis-server, such as `--appendonly`, `yes`.
+    /// - Parameters:
+    ///   - patience: how long a node may be silent before its replica takes its place. More where none is to die, as this
+    ///     machine may be busy.
+    ///   - arguments: for each redis-server, such as `--appendonly`, `yes`.
     package static func withCluster<Value>(
+        patience: Duration = littlePatience,
         _ arguments: [String] = [],
         isolation: isolated (any Actor)? = #isolation,
         _ body: (ClusterSet) async throws -> Value
@@ -43,17 +49,27 @@ package final class ClusterSet: Sendable {
         let set = ClusterSet(servers)
         defer { for server in set.servers { server.kill() } }
         try await set.join()
+        // Not at the start, when they wait for each other as long.
+        try set.setPatience(patience)
         return try await body(set)
     }
 
     private static func startNode(_ arguments: [String] = []) async throws -> RedisServer {
         let bus = try RedisServer.freePort()
         let own = [
-            "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", "\(bus)",
+            "--cluster-enabled", "yes", "--cluster-node-timeout", "\(Int(littlePatience / .milliseconds(1)))",
+            "--cluster-port", "\(bus)",
             "--cluster-replica-validity-factor", "0", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0",
             "--repl-ping-replica-period", "1",
         ]
         return try await RedisServer.start(own + arguments)
+    }
+
+    /// How long a node may be silent from now on before its replica takes its place.
+    package func setPatience(_ patience: Duration) throws {
+        for server in servers {
+            try server.cli("CONFIG", "SET", "cluster-node-timeout", "\(Int(patience / .milliseconds(1)))")
+        }
     }
 
     private func join() async throws {

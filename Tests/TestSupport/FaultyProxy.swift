@@ -20,6 +20,8 @@ package final class FaultyProxy: Sendable {
         /// So many more bytes go to the server before all connections break.
         var bytesLeft: Int?
         var lostBytes = 0
+        /// Threads that have let something through, and have not written all of it.
+        var passing = 0
         var isClosed = false
     }
 
@@ -50,7 +52,11 @@ package final class FaultyProxy: Sendable {
     /// How many bytes of answers were lost.
     package var lostBytes: Int { state.withLock { $0.lostBytes } }
 
-    package func set(_ fault: Fault) { state.withLock { $0.fault = fault } }
+    /// From now on. What was let through before has gone on when this returns.
+    package func set(_ fault: Fault) {
+        state.withLock { $0.fault = fault }
+        while state.withLock({ $0.passing > 0 }) { usleep(1000) }
+    }
 
     /// Breaks all connections. New ones can be made.
     package func cut() {
@@ -67,14 +73,15 @@ package final class FaultyProxy: Sendable {
 
     private func close() {
         state.withLock { $0.isClosed = true }
+        // Closed by the thread that accepts, or its number could be another's by then.
         shutdown(listener, Loopback.bothWays)
-        Foundation.close(listener)
         cut()
     }
 
     // MARK: Threads
 
     private func acceptAll() {
+        defer { Foundation.close(listener) }
         while true {
             let client = accept(listener, nil, nil)
             guard client >= 0 else { return }
@@ -85,6 +92,10 @@ package final class FaultyProxy: Sendable {
             let number = state.withLock { state -> Int in
                 state.nextConnection += 1
                 state.connections[state.nextConnection] = (client, server)
+                if state.isClosed {
+                    shutdown(client, Loopback.bothWays)
+                    shutdown(server, Loopback.bothWays)
+                }
                 return state.nextConnection
             }
             let open = Mutex(2)
@@ -118,7 +129,9 @@ package final class FaultyProxy: Sendable {
             let count = recv(source, &buffer, buffer.count, 0)
             guard count > 0 else { return }
             let (passed, breaks) = pass(count, isAnswer: isAnswer)
-            guard Loopback.send(buffer[..<passed], to: target) else { return }
+            let isSent = Loopback.send(buffer[..<passed], to: target)
+            state.withLock { $0.passing -= 1 }
+            guard isSent else { return }
             if breaks { cut() }
         }
     }
@@ -127,13 +140,14 @@ package final class FaultyProxy: Sendable {
     private func pass(_ count: Int, isAnswer: Bool) -> (count: Int, breaks: Bool) {
         while true {
             let passed = state.withLock { state -> (Int, Bool)? in
+                if state.fault == .holdsEverything, !state.isClosed { return nil }
+                state.passing += 1
                 if state.isClosed { return (0, true) }
                 switch state.fault {
-                case .holdsEverything: return nil
                 case .losesReplies where isAnswer:
                     state.lostBytes += count
                     return (0, false)
-                case .none, .losesReplies: break
+                case .none, .losesReplies, .holdsEverything: break
                 }
                 guard !isAnswer, let left = state.bytesLeft else { return (count, false) }
                 state.bytesLeft = left > count ? left - count : nil

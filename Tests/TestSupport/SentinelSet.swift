@@ -3,6 +3,8 @@ import Foundation
 /// A master with replicas, and Sentinels that know each other and watch it. All die with the process.
 package final class SentinelSet: Sendable {
     package static let masterName = "the-master"
+    /// How long the master is silent before it counts as dead: little, for tests in which it dies.
+    package static let littlePatience = Duration.seconds(1)
 
     /// The first was the master at first.
     package let servers: [RedisServer]
@@ -21,11 +23,14 @@ package final class SentinelSet: Sendable {
     /// Runs `body` with such servers, which are killed afterwards.
     ///
     /// - Parameters:
+    ///   - patience: how long the master may be silent before another takes its place. More where it is not to die, as this
+    ///     machine may be busy.
     ///   - replicas: how many beside the master.
     ///   - sentinels: how many Sentinels. The majority decides.
     ///   - serverArguments: for each redis-server, such as `--appendonly`, `yes`.
     ///   - sentinelArguments: such as `--requirepass`, `secret`.
     package static func withSet<Value>(
+        patience: Duration = littlePatience,
         replicas: Int = 2,
         sentinels: Int = 3,
         serverArguments: [String] = [],
@@ -37,6 +42,7 @@ package final class SentinelSet: Sendable {
         defer { ServerSlots.shared.giveBack() }
         let set = try await start(replicas, sentinels, serverArguments, sentinelArguments)
         defer { for server in set.servers + set.sentinels { server.kill() } }
+        try set.setPatience(patience)
         return try await body(set)
     }
 
@@ -63,7 +69,7 @@ package final class SentinelSet: Sendable {
         }
         let file = """
             sentinel monitor \(masterName) 127.0.0.1 \(master.port) \(sentinels / 2 + 1)
-            sentinel down-after-milliseconds \(masterName) 1000
+            sentinel down-after-milliseconds \(masterName) \(Int(littlePatience / .milliseconds(1)))
             sentinel failover-timeout \(masterName) 3000
 
             """
@@ -90,6 +96,14 @@ package final class SentinelSet: Sendable {
             try sentinel.cli("SENTINEL", "DEBUG", "publish-period", "2000")
         }
         return set
+    }
+
+    /// How long the master may be silent from now on before another takes its place.
+    package func setPatience(_ patience: Duration) throws {
+        for sentinel in sentinels {
+            let limit = "\(Int(patience / .milliseconds(1)))"
+            try sentinel.cli("SENTINEL", "SET", Self.masterName, "down-after-milliseconds", limit)
+        }
     }
 
     /// The server that runs and can be written to. One that changes its role closes its connections.

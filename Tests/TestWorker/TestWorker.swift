@@ -49,9 +49,20 @@ struct TestWorker {
         var logger = Logger(label: "broker") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .error
         let scheme = "sqlite:"
-        return uri.hasPrefix(scheme)
-            ? try SQLiteBroker(path: String(uri.dropFirst(scheme.count)), logger: logger)
-            : try RedisBroker(uri, logger: logger)
+        // With limits that no busy machine exceeds.
+        let patience = Duration.seconds(60)
+        if uri.hasPrefix(scheme) {
+            var configuration = SQLiteConfiguration()
+            configuration.busyTimeout = patience
+            return try SQLiteBroker(
+                path: String(uri.dropFirst(scheme.count)),
+                configuration: configuration,
+                logger: logger
+            )
+        }
+        var configuration = try RedisConfiguration(uri)
+        configuration.readTimeout = patience
+        return try RedisBroker(configuration: configuration, logger: logger)
     }
 
     private static func work(_ uri: String, queue: String, concurrency: Int, shutdown: Duration) async throws {

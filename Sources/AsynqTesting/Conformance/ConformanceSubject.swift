@@ -118,6 +118,14 @@ struct ConformanceSubject: Sendable {
         try await fixture.advance(by: .seconds(seconds))
     }
 
+    /// That what was just seen was seen less than so many seconds after a moment. Otherwise the rule is checked anew.
+    func expectWithin(_ seconds: Double, of start: Date) async throws {
+        guard try await fixture.now().timeIntervalSince(start) < seconds else { throw TookTooLong() }
+    }
+
+    /// The day by the store's clock, as a number.
+    func day() async throws -> Int64 { try await seconds() / 86_400 }
+
     @discardableResult
     func forward(_ queue: String = "default", limit: Int = 100, line: UInt = #line) async throws -> ForwardResult {
         let result = try await broker.forward(queues: [queue], limit: limit)

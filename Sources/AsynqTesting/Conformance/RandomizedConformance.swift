@@ -35,20 +35,24 @@ public struct RandomizedConformance: Sendable {
         return (0..<count).map { areRandom ? UInt64.random(in: 0 ... .max) : UInt64($0) + 1 }
     }
 
+    /// Does the operations on a new fixture; if the machine was too slow for one of them, all anew on another new one, up to ten
+    /// times.
+    ///
     /// - Throws: ``BrokenRule`` at the first difference from the model.
     public func run(_ makeFixture: () async throws -> any BrokerFixture) async throws {
-        let fixture = try await makeFixture()
-        var run = RandomizedRun(fixture, seed: seed)
-        do {
-            for step in 1...max(1, steps) { try await run.step(step) }
-        } catch {
-            await fixture.tearDown()
-            throw BrokenRule(
-                "seed \(seed), step \(run.history.count): \(error)\nlast steps:\n  "
-                    + run.history.suffix(12).joined(separator: "\n  "),
-                #line
-            )
+        try await onNewFixture(makeFixture) { fixture in
+            var run = RandomizedRun(fixture, seed: seed)
+            do {
+                for _ in 0..<max(1, steps) { try await run.step() }
+            } catch let error as TookTooLong {
+                throw error
+            } catch {
+                throw BrokenRule(
+                    "seed \(seed), step \(run.history.count): \(error)\nlast steps:\n  "
+                        + run.history.suffix(12).joined(separator: "\n  "),
+                    #line
+                )
+            }
         }
-        await fixture.tearDown()
     }
 }

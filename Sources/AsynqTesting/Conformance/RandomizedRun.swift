@@ -9,6 +9,8 @@ import Foundation
 /// One run: the broker and the model side by side.
 struct RandomizedRun {
     private let fixture: any BrokerFixture
+    /// By how many seconds time was made to pass.
+    private var advanced: Int64 = 0
     var broker: any Broker
     var model = BrokerModel()
     var random: SplitMix64
@@ -29,7 +31,22 @@ struct RandomizedRun {
         random = SplitMix64(seed: seed)
     }
 
-    mutating func step(_ number: Int) async throws {
+    /// One operation, and a look at what has become of the store.
+    ///
+    /// - Throws: ``TookTooLong`` if the store's own clock has gone on too far meanwhile for the model to know what is due.
+    mutating func step() async throws {
+        let start = try await ownTime()
+        do {
+            try await act()
+            try await compare()
+        } catch {
+            if let end = try? await ownTime(), end - start > Self.longestStep { throw TookTooLong() }
+            throw error
+        }
+        if try await ownTime() - start > Self.longestStep { throw TookTooLong() }
+    }
+
+    private mutating func act() async throws {
         switch Int.random(in: 0..<110, using: &random) {
         case 0..<26: try await enqueue()
         case 26..<46: try await dequeue()
@@ -46,25 +63,37 @@ struct RandomizedRun {
         case 100..<110: try await aggregate()
         default: try await advance()
         }
-        try await compare()
     }
 
     // MARK: Time
 
+    /// In seconds. With those to which a store rounds its times less than the distance that ``now()`` keeps.
+    private static let longestStep = 2.0
+
+    /// The store's time without what it was advanced by: in seconds, and always the same if only the test moves the clock.
+    private func ownTime() async throws -> Double {
+        try await fixture.now().timeIntervalSince1970 - Double(advanced)
+    }
+
     /// The store's time, at a distance from every moment at which something happens by itself: nothing hangs on
-    /// how long a step takes.
+    /// how long a step takes, if it is not very long.
     mutating func now() async throws -> Double {
         while true {
             let now = try await fixture.now().timeIntervalSince1970
             guard model.moments.contains(where: { abs($0 - now) < 3 }) else { return now }
-            try await fixture.advance(by: .seconds(4))
+            try await pass(4)
         }
+    }
+
+    private mutating func pass(_ seconds: Int64) async throws {
+        try await fixture.advance(by: .seconds(seconds))
+        advanced += seconds
     }
 
     private mutating func advance() async throws {
         let seconds = Int64.random(in: 1...40, using: &random)
         history.append("advance \(seconds) s")
-        try await fixture.advance(by: .seconds(seconds))
+        try await pass(seconds)
     }
 
     // MARK: Operations
@@ -288,7 +317,7 @@ struct RandomizedRun {
         _ = model.dequeue(100, now: now)
         try await finish(held.map { FinishRequest(task: $0, outcome: .done) }, now)
         held = []
-        if model.tasks.count > 50 { try await fixture.advance(by: .seconds(100)) }
+        if model.tasks.count > 50 { try await pass(100) }
     }
 
     // MARK: Comparison

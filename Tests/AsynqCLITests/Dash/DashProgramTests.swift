@@ -68,7 +68,7 @@ import Testing
         func expect(_ text: String, line: UInt = #line) async throws {
             var last = ""
             do {
-                try await eventually("\(text) is on the screen", within: .seconds(30)) {
+                try await eventually("\(text) is on the screen") {
                     last = try await screen()
                     return last.contains(text)
                 }
@@ -236,8 +236,12 @@ import Testing
                 #expect(!colours.contains("[31m") && !colours.contains("38;5"))
                 try await tmux.run("resize-window", "-t", "main", "-x", "80", "-y", "24")
                 try await eventually("it is narrow") { try await !tmux.screen().contains("AGGREGATING") }
-                let lines = try await tmux.screen().split(separator: "\n", omittingEmptySubsequences: false)
-                #expect(lines.allSatisfy { Printable.width($0) <= 80 })
+                // As wide as the terminal, and as high.
+                let keys = " enter open  P pause  D delete  / filter  s servers  i info  ? help  q quit"
+                try await eventually("the keys are on the last row") {
+                    let rows = try await tmux.screen().split(separator: "\n", omittingEmptySubsequences: false)
+                    return rows.count == 25 && rows[23] == keys
+                }
                 try await tmux.press("q")
                 try await tmux.expect("ended 0")
             }

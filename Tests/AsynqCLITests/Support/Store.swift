@@ -12,8 +12,10 @@ enum Store: String, CaseIterable, CustomTestStringConvertible {
 
     var testDescription: String { rawValue }
 
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
     static func broker(_ uri: String) throws -> RedisBroker {
-        try RedisBroker(uri, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        try RedisBroker(configuration: .patient(uri), logger: logger)
     }
 
     /// One that is real and empty, and how the program is told of it.
@@ -21,18 +23,17 @@ enum Store: String, CaseIterable, CustomTestStringConvertible {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Place) async throws -> Void
     ) async throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         switch self {
         case .redis:
             try await RedisServer.withServer { server in
-                let broker = try RedisBroker(server.uri, logger: logger)
+                let broker = try Self.broker(server.uri)
                 try await body(Place(uri: server.uri, broker: broker))
                 await broker.shutdown()
             }
         case .sqlite:
             try await withFolder { folder in
                 let path = folder.appendingPathComponent("tasks.db").path
-                let broker = try SQLiteBroker(path: path, logger: logger)
+                let broker = try SQLiteBroker(path: path, logger: Self.logger)
                 try await body(Place(uri: "sqlite:\(path)", broker: broker))
                 await broker.shutdown()
             }

@@ -67,8 +67,8 @@ import Testing
     }
 
     @Test func `a cluster says where its queues are`() async throws {
-        try await ClusterSet.withCluster { set in
-            let broker = try RedisBroker(set.uri, logger: .silent)
+        try await ClusterSet.withCluster(patience: .seconds(30)) { set in
+            let broker = try Store.broker(set.uri)
             try await broker.enqueue("a")
             try await withDashboard(broker) { site in
                 let info = try await site.get("/api/redis_info").json()

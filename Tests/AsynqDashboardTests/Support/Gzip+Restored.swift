@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import AsynqDashboard
@@ -6,18 +7,17 @@ import Testing
 extension Gzip {
     /// What the program `gzip` makes of compressed bytes.
     static func restored(_ compressed: [UInt8]) throws -> [UInt8] {
-        let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).gz")
-        try Data(compressed).write(to: file)
-        defer { try? FileManager.default.removeItem(at: file) }
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["gzip", "-dc", file.path]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let bytes = Array(output.fileHandleForReading.readDataToEndOfFile())
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        return bytes
+        let input = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).gz")
+        let output = input.appendingPathExtension("restored")
+        defer { for file in [input, output] { try? FileManager.default.removeItem(at: file) } }
+        try Data(compressed).write(to: input)
+        try Data().write(to: output)
+        let process = try ChildProcess(
+            "/usr/bin/env",
+            ["gzip", "-dc", input.path],
+            output: try FileHandle(forWritingTo: output)
+        )
+        #expect(process.waitUntilExit() == 0)
+        return Array(try Data(contentsOf: output))
     }
 }

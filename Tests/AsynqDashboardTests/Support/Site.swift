@@ -55,7 +55,7 @@ struct Site: Sendable {
             request.headers.replaceOrAdd(name: name, value: value)
         }
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
-        let response = try await Self.client.execute(request, timeout: .seconds(60))
+        let response = try await Self.client.execute(request, timeout: .seconds(180))
         let bytes = try await response.body.collect(upTo: 64 << 20)
         let own = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $0 + ", " + $1 }
         return (Int(response.status.code), own, Array(bytes.readableBytesView))
@@ -95,7 +95,7 @@ struct Site: Sendable {
     func events(_ body: (inout EventReader) async throws -> Void) async throws {
         var request = HTTPClientRequest(url: url + "/api/events")
         for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
-        let response = try await Self.client.execute(request, timeout: .seconds(120))
+        let response = try await Self.client.execute(request, timeout: .seconds(180))
         try #require(response.status == .ok && response.headers.first(name: "content-type") == "text/event-stream")
         var reader = EventReader(bytes: response.body.makeAsyncIterator())
         try await body(&reader)

@@ -13,12 +13,16 @@ enum Store: String, CaseIterable, CustomTestStringConvertible {
 
     var testDescription: String { rawValue }
 
+    static func broker(_ uri: String) throws -> RedisBroker {
+        try RedisBroker(configuration: .patient(uri), logger: .silent)
+    }
+
     /// One that is real and empty.
     func with(isolation: isolated (any Actor)? = #isolation, _ body: (any Broker) async throws -> Void) async throws {
         switch self {
         case .redis:
             try await RedisServer.withServer { server in
-                let broker = try RedisBroker(server.uri, logger: .silent)
+                let broker = try Self.broker(server.uri)
                 try await body(broker)
                 await broker.shutdown()
             }

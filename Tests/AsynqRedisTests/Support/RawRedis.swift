@@ -14,7 +14,7 @@ struct RawRedis {
     }
 
     init(_ uri: String) throws {
-        topology = try RedisConfiguration(uri).makeTopology(logger: .silent)
+        topology = try RedisConfiguration.patient(uri).makeTopology(logger: .silent)
     }
 
     @discardableResult
@@ -88,7 +88,7 @@ func withBroker(
     _ body: (RedisBroker, RawRedis) async throws -> Void
 ) async throws {
     try await RedisServer.withServer { server in
-        let broker = try RedisBroker(server.uri, logger: logger)
+        let broker = try RedisBroker(configuration: .patient(server.uri), logger: logger)
         let redis = try RawRedis(server)
         try await body(broker, redis)
         await broker.shutdown()

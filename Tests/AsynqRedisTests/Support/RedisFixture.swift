@@ -15,18 +15,23 @@ final class RedisFixture: BrokerFixture {
     private let others = Mutex<[RedisBroker]>([])
     /// By how much everything was made older.
     private let elapsed = Mutex(Duration.zero)
-
-    /// As a user who may do what the documentation lists, and nothing else.
-    convenience init(_ server: RedisServer) throws {
-        try LeastUser.create(on: [server])
-        try self.init("redis://\(LeastUser.credentials)@127.0.0.1:\(server.port)", stores: [server.uri])
-    }
+    /// The day of the first task, at the earliest.
+    private let firstDay = RedisFixture.day()
 
     /// - Parameter stores: the URIs of the servers that hold anything, if they are not those of the broker.
     private init(_ uri: String, stores: [String]) throws {
         self.uri = uri
-        own = try RedisBroker(uri, logger: .silent)
+        own = try RedisBroker(configuration: .patient(uri), logger: .silent)
         self.stores = try stores.map { try RawRedis($0) }
+    }
+
+    /// As a user who may do what the documentation lists, and nothing else.
+    static func onEmptied(_ server: RedisServer) async throws -> RedisFixture {
+        try LeastUser.create(on: [server])
+        return try await onEmptied(
+            "redis://\(LeastUser.credentials)@127.0.0.1:\(server.port)",
+            stores: [server.uri]
+        )
     }
 
     /// On servers that others have used before.
@@ -39,7 +44,7 @@ final class RedisFixture: BrokerFixture {
     var broker: any Broker { own }
 
     func anotherBroker() async throws -> any Broker {
-        let broker = try RedisBroker(uri, logger: .silent)
+        let broker = try RedisBroker(configuration: .patient(uri), logger: .silent)
         others.withLock { $0.append(broker) }
         return broker
     }
@@ -84,6 +89,9 @@ final class RedisFixture: BrokerFixture {
 
     // MARK: Contents
 
+    /// Today, by UTC, as counters name it.
+    private static func day() -> String { Date().formatted(.iso8601.year().month().day()) }
+
     func contents(of queue: String) async throws -> StoredQueue {
         let keys = QueueKeys(queue)
         var dump = try await RedisDump(stores[0])
@@ -122,11 +130,12 @@ final class RedisFixture: BrokerFixture {
             guard case .string(let data) = dump.entries[key] else { return 0 }
             return Int(String(decoding: data, as: UTF8.self)) ?? 0
         }
-        let today = Date().formatted(.iso8601.year().month().day())
+        // Midnight may have been since then.
+        let days = Set([firstDay, Self.day()])
         contents.processed = number(keys.processed)
         contents.failed = number(keys.failed)
-        contents.processedToday = number("\(keys.processed):\(today)")
-        contents.failedToday = number("\(keys.failed):\(today)")
+        contents.processedToday = days.reduce(0) { $0 + number("\(keys.processed):\($1)") }
+        contents.failedToday = days.reduce(0) { $0 + number("\(keys.failed):\($1)") }
         return contents
     }
 }

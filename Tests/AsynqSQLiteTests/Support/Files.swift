@@ -4,13 +4,15 @@ import Foundation
 import GRDB
 
 extension TemporaryFolder {
-    /// Runs `body` with a broker on a file of this folder, which is shut down afterwards.
+    /// Runs `body` with a broker on a file of this folder, which is shut down afterwards. It waits for a lock for as long as a
+    /// busy machine may need.
     func withBroker(
         _ change: (inout SQLiteConfiguration) -> Void = { _ in },
         isolation: isolated (any Actor)? = #isolation,
         _ body: (SQLiteBroker) async throws -> Void
     ) async throws {
         var configuration = SQLiteConfiguration()
+        configuration.busyTimeout = .seconds(60)
         change(&configuration)
         let broker = try SQLiteBroker(path: file(), configuration: configuration, logger: .silent)
         do {
@@ -27,7 +29,7 @@ extension TemporaryFolder {
         var settings = GRDB.Configuration()
         // For those who hold a lock over several calls.
         settings.allowsUnsafeTransactions = true
-        settings.busyMode = .timeout(5)
+        settings.busyMode = .timeout(60)
         return try DatabaseQueue(path: file(name), configuration: settings)
     }
 

@@ -246,6 +246,8 @@ struct SchedulerTests {
                 runs.add(run.taskID + ((try? result.get()) == nil ? ": failed" : ""))
             }
             $0.leaseDuration = .seconds(30)
+            // However often the clock is moved meanwhile.
+            $0.missedAfter = .hours(24)
         }
         let engine = SchedulerEngine(broker: schedules, configuration: configuration, clock: LoopClock(clock))
         let config = PeriodicTaskConfig("* * * * *", AsynqTask("t"), id: "e")

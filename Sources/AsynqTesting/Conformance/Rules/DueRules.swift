@@ -3,22 +3,22 @@ import Asynq
 extension BrokerConformance {
     static let dueRules: [Rule] = [
         Rule("nothing is forwarded before its time, everything after it (fault 10)") { subject in
-            try await subject.accept(EnqueueRequest(message: message("soon"), start: .after(milliseconds: 20_300)))
-            try await subject.accept(EnqueueRequest(message: message("late"), start: .after(milliseconds: 40_000)))
-            try await subject.end([try await subject.start(message("again"))], .retry(after: 30))
+            try await subject.accept(EnqueueRequest(message: message("soon"), start: .after(milliseconds: 200_300)))
+            try await subject.accept(EnqueueRequest(message: message("late"), start: .after(milliseconds: 400_000)))
+            try await subject.end([try await subject.start(message("again"))], .retry(after: 300))
             var result = try await subject.forward()
             try expectEqual(result.moved, 0, "moved at once")
             try expect(
-                result.nextDueIn.map { $0 > .seconds(15) && $0 <= .milliseconds(20_300) } == true,
+                result.nextDueIn.map { $0 > .seconds(150) && $0 <= .milliseconds(200_300) } == true,
                 "next due in \(String(describing: result.nextDueIn))"
             )
-            try await subject.advance(17)
-            try expectEqual(try await subject.forward().moved, 0, "moved after 17 s")
-            try await subject.advance(5)
+            try await subject.advance(150)
+            try expectEqual(try await subject.forward().moved, 0, "moved after 150 s")
+            try await subject.advance(52)
             result = try await subject.forward()
-            try expectEqual(result.moved, 1, "moved after 22 s")
+            try expectEqual(result.moved, 1, "moved after 202 s")
             try expect(
-                result.nextDueIn.map { $0 > .seconds(4) && $0 <= .seconds(9) } == true,
+                result.nextDueIn.map { $0 > .seconds(40) && $0 <= .seconds(99) } == true,
                 "next due in \(String(describing: result.nextDueIn))"
             )
             try expectEqual(
@@ -26,9 +26,9 @@ extension BrokerConformance {
                 ["soon": .pending, "late": .scheduled, "again": .retry],
                 "states"
             )
-            try await subject.advance(20)
+            try await subject.advance(200)
             result = try await subject.forward()
-            try expectEqual(result, ForwardResult(moved: 2, nextDueIn: nil), "after 42 s")
+            try expectEqual(result, ForwardResult(moved: 2, nextDueIn: nil), "after 402 s")
             try expectEqual(
                 try await subject.states(),
                 ["soon": .pending, "late": .pending, "again": .pending],
@@ -38,13 +38,13 @@ extension BrokerConformance {
             try expectEqual(task?.message.retried, 1, "retried")
         },
         Rule("tasks are forwarded in the order of their times") { subject in
-            for (id, seconds) in [("c", 30), ("a", 10), ("d", 40), ("b", 20)] as [(String, Int64)] {
+            for (id, seconds) in [("c", 300), ("a", 100), ("d", 400), ("b", 200)] as [(String, Int64)] {
                 try await subject.accept(
                     EnqueueRequest(message: message(id), start: .after(milliseconds: seconds * 1000))
                 )
             }
             try await subject.put("first")
-            try await subject.advance(50)
+            try await subject.advance(402)
             try await subject.forward()
             try expectEqual(try await subject.take(5).ids, ["first", "a", "b", "c", "d"], "order")
         },

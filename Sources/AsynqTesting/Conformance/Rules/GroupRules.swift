@@ -3,6 +3,8 @@ import Asynq
 extension BrokerConformance {
     /// Ready by the grace period alone.
     static let quiet = GroupPolicy(gracePeriod: .seconds(30))
+    /// The same, for rules of which no step may take as long as that.
+    private static let slow = GroupPolicy(gracePeriod: .seconds(300))
 
     static func grouped(_ id: String, _ group: String = "g", queue: String = "default") -> TaskMessage {
         var task = message(id, queue: queue)
@@ -13,35 +15,35 @@ extension BrokerConformance {
     static let groupRules: [Rule] = [
         Rule("a group is ready when its newest task is as old as the grace period") { subject in
             try await subject.accept(EnqueueRequest(message: grouped("a")))
-            try await subject.advance(20)
+            try await subject.advance(200)
             try await subject.accept(EnqueueRequest(message: grouped("b")))
-            try await subject.expectNotReady("g", quiet, due: 26...31)
-            try await subject.advance(20)
-            try await subject.expectNotReady("g", quiet, due: 6...11)
-            try await subject.advance(12)
-            let check = try await subject.stage("g", quiet)
+            try await subject.expectNotReady("g", slow, due: 260...301)
+            try await subject.advance(200)
+            try await subject.expectNotReady("g", slow, due: 60...101)
+            try await subject.advance(102)
+            let check = try await subject.stage("g", slow)
             try expectEqual(check.set?.tasks.map(\.id), ["a", "b"], "tasks, oldest first")
             try expectEqual(check.set?.tasks.first, grouped("a"), "message")
             try expect(check.nextDueIn == nil, "nothing is left, but due in \(String(describing: check.nextDueIn))")
             try expectEqual(try await subject.states(), ["a": .aggregating, "b": .aggregating], "states")
             try expectEqual(try await subject.broker.waitingGroups(in: ["default"]), [], "groups")
-            try expect(try await subject.stage("g", quiet).set == nil, "staged twice")
+            try expect(try await subject.stage("g", slow).set == nil, "staged twice")
         },
         Rule("a group is ready when its oldest task is as old as the maximal delay, however fast it grows") { subject in
-            let policy = GroupPolicy(gracePeriod: .seconds(30), maxDelay: .seconds(50))
+            let policy = GroupPolicy(gracePeriod: .seconds(300), maxDelay: .seconds(500))
             for id in ["a", "b", "c"] {
                 try await subject.accept(EnqueueRequest(message: grouped(id)))
-                try await subject.advance(15)
+                try await subject.advance(150)
             }
-            try await subject.expectNotReady("g", policy, due: 1...6)
+            try await subject.expectNotReady("g", policy, due: 10...51)
             try await subject.accept(EnqueueRequest(message: grouped("d")))
-            try await subject.advance(7)
+            try await subject.advance(52)
             try expectEqual(try await subject.staged("g", policy).tasks.map(\.id), ["a", "b", "c", "d"], "tasks")
         },
         Rule("a group is ready when it has the maximal size, and no more are taken") { subject in
-            let policy = GroupPolicy(gracePeriod: .seconds(30), maxSize: 2)
+            let policy = GroupPolicy(gracePeriod: .seconds(300), maxSize: 2)
             try await subject.accept(EnqueueRequest(message: grouped("0")))
-            try await subject.expectNotReady("g", policy, due: 26...31)
+            try await subject.expectNotReady("g", policy, due: 260...301)
             for id in 1...4 {
                 try await subject.advance(2)
                 try await subject.accept(EnqueueRequest(message: grouped("\(id)")))
@@ -50,13 +52,13 @@ extension BrokerConformance {
             try expectEqual(first.set?.tasks.map(\.id), ["0", "1"], "first")
             try expectEqual(first.nextDueIn, .zero, "and the next is ready")
             try expectEqual(try await subject.staged("g", policy).tasks.map(\.id), ["2", "3"], "second")
-            try await subject.expectNotReady("g", policy, due: 24...31)
+            try await subject.expectNotReady("g", policy, due: 240...301)
             try expectEqual(
                 try await subject.broker.waitingGroups(in: ["default", "none"]),
                 [GroupReference(queue: "default", name: "g")],
                 "groups"
             )
-            try await subject.advance(32)
+            try await subject.advance(302)
             try expectEqual(try await subject.staged("g", policy).tasks.map(\.id), ["4"], "the rest")
         },
         Rule("many groups are looked at together, and no more staged than asked for") { subject in
@@ -89,13 +91,13 @@ extension BrokerConformance {
         },
         Rule("a scheduled task joins its group when it is due, and is aggregated with it (faults 2 and 20)") {
             subject in
-            try await subject.accept(EnqueueRequest(message: grouped("a"), start: .after(milliseconds: 20_000)))
+            try await subject.accept(EnqueueRequest(message: grouped("a"), start: .after(milliseconds: 200_000)))
             try expectEqual(try await subject.broker.waitingGroups(in: ["default"]), [], "groups")
-            try await subject.advance(22)
+            try await subject.advance(202)
             try await subject.forward()
-            try await subject.expectNotReady("g", quiet, due: 24...31)
-            try await subject.advance(32)
-            let set = try await subject.staged("g", quiet)
+            try await subject.expectNotReady("g", slow, due: 240...301)
+            try await subject.advance(302)
+            let set = try await subject.staged("g", slow)
             try expectEqual(set.tasks.map(\.id), ["a"], "tasks")
         },
         Rule("any text names a group, and groups that look alike stay apart") { subject in

@@ -27,8 +27,8 @@ extension ConformanceSubject {
             }
             return request
         }
-        // Pending ones last: the others pass through there.
-        for state in [.completed, .archived, .retry, .active, .scheduled, .aggregating, .pending] as [TaskState] {
+        // Pending ones last: the others pass through there. Active ones shortly before them: their leases are short.
+        for state in [.completed, .archived, .retry, .scheduled, .aggregating, .active, .pending] as [TaskState] {
             for index in 0..<(counts[state] ?? 0) {
                 try await accept(request(state, index), line: line)
                 switch state {
@@ -78,13 +78,15 @@ extension BrokerConformance {
 
     static let inspectionRules: [Rule] = [
         Rule("the figures of a queue are those of its tasks") { subject in
+            let day = try await subject.day()
             try await subject.fill(someOfEach)
             let snapshot = try await subject.inspector.snapshot(of: "default")
+            let isSameDay = try await subject.day() == day
             for (state, count) in someOfEach { try expectEqual(snapshot[state], count, "\(state)") }
             try expectEqual(snapshot.size, 28, "size")
             try expectEqual(snapshot.groups, 1, "groups")
             try expectEqual([snapshot.processed, snapshot.failed], [12, 7], "all")
-            try expectEqual([snapshot.processedToday, snapshot.failedToday], [12, 7], "today")
+            if isSameDay { try expectEqual([snapshot.processedToday, snapshot.failedToday], [12, 7], "today") }
             try expectEqual(snapshot.isPaused, false, "paused")
             try expect(snapshot.latency >= .zero && snapshot.latency < .seconds(60), "latency \(snapshot.latency)")
             try expect(snapshot.memoryUsage.map { $0 > 28 * 50 && $0 < 28 * 20_000 } ?? true, "memory")
@@ -126,17 +128,19 @@ extension BrokerConformance {
             )
         },
         Rule("the history names the days, today first") { subject in
+            let day = try await subject.day()
             try await subject.end([try await subject.start(message("a"))], .done)
             try await subject.end([try await subject.start(message("b"))], .archive(error: "e"))
             let days = try await subject.inspector.history(of: "default", days: 3)
+            try await subject.put("x", queue: "other")
+            let all = try await subject.inspector.history(days: 90)
+            guard try await subject.day() == day else { throw TookTooLong() }
             try expectEqual(days.map(\.processed), [2, 0, 0], "processed")
             try expectEqual(days.map(\.failed), [1, 0, 0], "failed")
             try expectEqual(days.map(\.succeeded), [1, 0, 0], "succeeded")
             let times = days.map(\.day.timeIntervalSince1970)
             try expectEqual(times.map { $0.truncatingRemainder(dividingBy: 86_400) }, [0, 0, 0], "midnights")
             try expectEqual([times[0] - times[1], times[1] - times[2]], [86_400, 86_400], "days")
-            try await subject.put("x", queue: "other")
-            let all = try await subject.inspector.history(days: 90)
             try expectEqual(all.mapValues(\.count), ["default": 90, "other": 90], "all")
             try expectEqual(all["default"]?.first?.processed, 2, "today")
             for days in [0, -1, 91] {
@@ -287,10 +291,10 @@ extension BrokerConformance {
                 startedAt: started,
                 workers: [.init(task: task, startedAt: started, deadline: started.addingTimeInterval(60))]
             )
-            try await subject.broker.writeServerState(state, ttl: .seconds(10))
+            try await subject.broker.writeServerState(state, ttl: .seconds(600))
             state.identity.id = "idle"
             state.workers = []
-            try await subject.broker.writeServerState(state, ttl: .seconds(10))
+            try await subject.broker.writeServerState(state, ttl: .seconds(600))
             let servers = try await subject.inspector.servers()
             try expectEqual(servers.map(\.identity.id), ["id", "idle"], "servers")
             try expectEqual(servers[0].identity, identity, "identity")

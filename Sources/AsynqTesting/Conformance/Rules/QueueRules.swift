@@ -175,7 +175,7 @@ extension BrokerConformance {
             let request = EnqueueRequest(
                 message: message("a", payload: [1]),
                 start: .after(milliseconds: 600_000),
-                uniqueFor: .seconds(5)
+                uniqueFor: .seconds(50)
             )
             try await subject.accept(request)
             try await subject.advance(598)
@@ -183,7 +183,7 @@ extension BrokerConformance {
             let early = EnqueueRequest(message: message("b", payload: [1]), uniqueFor: .seconds(300))
             try await subject.refuse(early, .duplicateTask)
             // It is due, and has not been forwarded yet.
-            try await subject.advance(8)
+            try await subject.advance(60)
             try await subject.accept(EnqueueRequest(message: message("c", payload: [2]), uniqueFor: .seconds(300)))
             try await subject.inspector.updatePayload([2], of: "a", queue: "default")
             try await subject.accept(early)

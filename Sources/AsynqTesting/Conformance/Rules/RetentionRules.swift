@@ -3,14 +3,14 @@ import Asynq
 extension BrokerConformance {
     static let retentionRules: [Rule] = [
         Rule("completed tasks are deleted when their retention is over, up to the limit") { subject in
-            for (id, retention) in [("short", 10), ("other", 10), ("third", 10), ("long", 100)] as [(String, Int64)] {
+            for id in ["short", "other", "third", "long"] {
                 var kept = message(id)
-                kept.retention = retention
+                kept.retention = id == "long" ? 1000 : 100
                 try await subject.end([try await subject.start(kept)], .done)
             }
-            try await subject.advance(7)
+            try await subject.advance(60)
             try expectEqual(try await subject.broker.deleteExpiredCompleted(queue: "default", limit: 10), 0, "early")
-            try await subject.advance(5)
+            try await subject.advance(42)
             try expectEqual(try await subject.broker.deleteExpiredCompleted(queue: "default", limit: 2), 2, "first")
             try expectEqual(try await subject.broker.deleteExpiredCompleted(queue: "default", limit: 2), 1, "second")
             try expectEqual(try await subject.states(), ["long": .completed], "states")
