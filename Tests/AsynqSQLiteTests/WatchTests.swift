@@ -1,5 +1,4 @@
 import Asynq
-import AsynqTesting
 import Foundation
 import GRDB
 import TestSupport
@@ -25,11 +24,10 @@ struct WatchTests {
 
     private func withServer(
         _ broker: SQLiteBroker,
-        clock: any Clock<Duration> = ContinuousClock(),
         _ handler: @escaping @Sendable (AsynqTask, TaskContext) async throws -> Void,
         _ body: () async throws -> Void
     ) async throws {
-        let server = AsynqServer(broker, handler: ClosureHandler(handler), configuration: settings(), clock: clock)
+        let server = AsynqServer(broker, handler: ClosureHandler(handler), configuration: settings())
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
             try await body()
@@ -87,11 +85,30 @@ struct WatchTests {
         }
     }
 
+    @Test func `a cancellation that comes as soon as there is a watch is told`() async throws {
+        try await folder.withBroker { broker in
+            try await folder.withBroker { other in
+                // The first watch, and one beside it.
+                var watches: [any BrokerWatch] = []
+                for number in 1...2 {
+                    let (signals, gate) = (Recorder<BrokerSignal>(), DispatchSemaphore(value: 0))
+                    // Somebody reads meanwhile.
+                    broker.file.readerQueue.async { gate.wait() }
+                    watches.append(broker.makeWatch(queues: ["default"]) { signals.add($0) })
+                    try await other.cancel(taskID: "a\(number)")
+                    gate.signal()
+                    await signals.wait(for: 2)
+                    #expect(signals.elements == [.live, .cancel(taskID: "a\(number)")])
+                }
+                for watch in watches { await watch.close() }
+            }
+        }
+    }
+
     @Test func `11: an idle server looks at one number and at nothing else`() async throws {
         try await folder.withBroker { broker in
             let runs = Recorder<Void>()
-            // No heartbeat, recovery nor deletion.
-            try await withServer(broker, clock: ManualClock(), { _, _ in runs.add(()) }) {
+            try await withServer(broker, { _, _ in runs.add(()) }) {
                 await broker.put(["a"])
                 await runs.wait(for: 1)
                 try await eventually("it is stored") { try folder.ids().isEmpty }
@@ -103,9 +120,13 @@ struct WatchTests {
                         }
                     }
                 }
-                await looks.wait(for: 200)
-                // What follows the end of the task.
-                #expect(others.count < 10, "\(others.elements)")
+                // What follows the end of the task is over by then.
+                await looks.wait(for: 50)
+                let (start, before) = (ContinuousClock.now, others.count)
+                await looks.wait(for: 250)
+                // What the heartbeat, the recoverer and the janitor do, each at times that are seconds apart.
+                let seconds = (ContinuousClock.now - start) / .seconds(1)
+                #expect(others.count - before < 15 + 3 * Int(seconds), "\(others.elements)")
             }
         }
     }

@@ -44,15 +44,29 @@ final class WatchHub: Sendable {
     var isPolling: Bool { state.withLock { $0.isPolling } }
 
     func add(_ watch: SQLiteWatch) {
+        // Its server may have taken a task, and somebody cancelled it, before it is added.
+        let beginning = file.time()
         file.readerQueue.async { [self] in
-            let isFirst = state.withLock { state in
-                guard !state.isClosed else { return false }
+            let (isOpen, isFirst) = state.withLock { state in
+                guard !state.isClosed else { return (false, false) }
                 state.watches[ObjectIdentifier(watch)] = watch
                 defer { state.isPolling = true }
-                return !state.isPolling
+                return (true, !state.isPolling)
             }
             if isFirst { start() }
             watch.signal(isLive ? .live : .lost)
+            if isOpen { tellCancellations(since: beginning, to: watch) }
+        }
+    }
+
+    /// Those that all others have been told of.
+    private func tellCancellations(since beginning: Int64, to watch: SQLiteWatch) {
+        attempt {
+            let last = state.withLock { $0.lastCancellation }
+            for cancellation in try file.readNow({ try $0.cancellations(since: beginning) })
+            where cancellation.number <= last {
+                watch.signal(.cancel(taskID: cancellation.task))
+            }
         }
     }
 

@@ -16,7 +16,7 @@ final class SQLiteFile: Sendable {
     let reader: DatabaseQueue
     /// The reader's calls block, so they have a thread of their own.
     let readerQueue = DispatchQueue(label: "asynq.sqlite.reader")
-    private let time: @Sendable () -> Int64
+    let time: @Sendable () -> Int64
     private let writerWait: LockWait
 
     /// Opens or makes the file, and its tables.

@@ -73,9 +73,17 @@ extension TaskStore {
     }
 
     func cancellations(after number: Int64) throws -> [(number: Int64, task: String)] {
+        try cancellations("seq > ?", number)
+    }
+
+    func cancellations(since time: Int64) throws -> [(number: Int64, task: String)] {
+        try cancellations("at > ?", time)
+    }
+
+    private func cancellations(_ condition: String, _ argument: Int64) throws -> [(number: Int64, task: String)] {
         let rows = try Row.fetchAll(
-            try statement("SELECT seq, task FROM asynq_cancellation WHERE seq > ? ORDER BY seq"),
-            arguments: [number]
+            try statement("SELECT seq, task FROM asynq_cancellation WHERE \(condition) ORDER BY seq"),
+            arguments: [argument]
         )
         return try rows.map { ($0[0], try $0.text(1)) }
     }
