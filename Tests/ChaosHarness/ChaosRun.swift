@@ -149,9 +149,14 @@ struct ChaosRun {
 
     /// What should have happened at least once, and has not.
     private var missingFaults: [FaultKind] {
+        missing(lanes.flatMap(\.kinds)).sorted { $0.rawValue < $1.rawValue }
+    }
+
+    /// Those of these kinds that should have happened at least once, and have not.
+    private func missing(_ kinds: some Sequence<FaultKind>) -> [FaultKind] {
         guard settings.length >= settings.topology.round else { return [] }
         let done = Set(faults.records.filter { $0.outcome == .done }.map(\.kind))
-        return lanes.flatMap(\.kinds).filter { !done.contains($0) }.sorted { $0.rawValue < $1.rawValue }
+        return kinds.filter { !done.contains($0) }
     }
 
     private func breakThings() async throws {
@@ -166,8 +171,11 @@ struct ChaosRun {
         while true {
             let fault = lane.next()
             let start = ContinuousClock.now + .milliseconds(fault.pause)
-            // What would last beyond the end does not begin.
-            guard start + .milliseconds(fault.length) < end else { return }
+            // What would last beyond the end does not begin, unless some kind has not had its turn: where the machine is busy it
+            // takes longer until servers are well again.
+            if start + .milliseconds(fault.length) >= end {
+                guard start < end + settings.length, !missing(lane.kinds).isEmpty else { return }
+            }
             try? await Task.sleep(until: start, clock: .continuous)
             let from = JournalClock.now()
             do {
