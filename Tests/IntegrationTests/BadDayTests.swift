@@ -172,7 +172,7 @@ struct BadDayTests {
             let server = AsynqServer(broker, handler: handler, configuration: configuration(), clock: clock)
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { try await server.run() }
-                try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a")))
+                try await AsynqClient(broker).enqueue(AsynqTask("t", .taskID("a"), .timeout(.hours(24))))
                 await events.wait(for: 1)
                 redis.kill()
                 try await eventually("its lease has ended") {

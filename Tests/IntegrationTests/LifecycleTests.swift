@@ -161,7 +161,7 @@ struct LifecycleTests {
                     let client = AsynqClient(broker)
                     try await client.enqueue(AsynqTask("t", .taskID("a")))
                     await events.wait(for: 1)
-                    // Later than another that waits, and then sooner.
+                    // Sooner than another that waits.
                     try await client.enqueue(AsynqTask("t", .taskID("far"), .processIn(.hours(1))))
                     try await client.enqueue(AsynqTask("t", .taskID("b"), .processIn(.milliseconds(10))))
                     await events.wait(for: 2)

@@ -26,7 +26,10 @@ struct SentinelTests {
                 try set.setPatience(SentinelSet.littlePatience)
                 set.servers[0].kill()
 
-                try await put((0..<100).map { "after-\($0)" }, client)
+                try await put(["after-0"], client)
+                // From now on none is replaced: what comes is not replicated when it is acknowledged.
+                try set.setPatience(.seconds(30))
+                try await put((1..<100).map { "after-\($0)" }, client)
                 gate.add(())
                 let wanted = Set((0..<100).flatMap { ["before-\($0)", "after-\($0)"] })
                 try await eventually("all have run") { wanted.isSubset(of: ran.elements) }

@@ -50,7 +50,7 @@ package final class ClusterSet: Sendable {
         defer { for server in set.servers { server.kill() } }
         try await set.join()
         // Not at the start, when they wait for each other as long.
-        try set.setPatience(patience)
+        if patience != littlePatience { try set.setPatience(patience) }
         return try await body(set)
     }
 
@@ -67,8 +67,9 @@ package final class ClusterSet: Sendable {
 
     /// How long a node may be silent from now on before its replica takes its place.
     package func setPatience(_ patience: Duration) throws {
-        for server in servers {
-            try server.cli("CONFIG", "SET", "cluster-node-timeout", "\(Int(patience / .milliseconds(1)))")
+        for server in servers where server.isRunning {
+            let answer = try server.cli("CONFIG", "SET", "cluster-node-timeout", "\(Int(patience / .milliseconds(1)))")
+            guard answer == "OK" else { throw NeverHappened(description: "CONFIG SET: \(answer)") }
         }
     }
 

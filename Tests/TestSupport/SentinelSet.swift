@@ -42,7 +42,7 @@ package final class SentinelSet: Sendable {
         defer { ServerSlots.shared.giveBack() }
         let set = try await start(replicas, sentinels, serverArguments, sentinelArguments)
         defer { for server in set.servers + set.sentinels { server.kill() } }
-        try set.setPatience(patience)
+        if patience != littlePatience { try set.setPatience(patience) }
         return try await body(set)
     }
 
@@ -100,9 +100,10 @@ package final class SentinelSet: Sendable {
 
     /// How long the master may be silent from now on before another takes its place.
     package func setPatience(_ patience: Duration) throws {
+        let limit = "\(Int(patience / .milliseconds(1)))"
         for sentinel in sentinels {
-            let limit = "\(Int(patience / .milliseconds(1)))"
-            try sentinel.cli("SENTINEL", "SET", Self.masterName, "down-after-milliseconds", limit)
+            let answer = try sentinel.cli("SENTINEL", "SET", Self.masterName, "down-after-milliseconds", limit)
+            guard answer == "OK" else { throw NeverHappened(description: "SENTINEL SET: \(answer)") }
         }
     }
 

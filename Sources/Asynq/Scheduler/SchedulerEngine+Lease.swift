@@ -26,7 +26,7 @@ extension SchedulerEngine {
         }
     }
 
-    /// - Returns: when to ask again.
+    /// - Returns: when to ask again, counted from the beginning of this call.
     func askForLease() async throws -> Duration {
         let (group, held) = state.withLock { ($0.table.currentGroup(), $0.lease) }
         guard let group else {

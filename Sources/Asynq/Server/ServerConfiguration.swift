@@ -79,8 +79,8 @@ extension AsynqServer {
         public var healthCheckInterval: Duration = .seconds(15)
 
         /// Whether ``AsynqServer/run()`` reacts to signals: SIGTERM and SIGINT shut down (a second one without waiting for
-        /// handlers; two that arrive at once count as one), SIGTSTP stops taking tasks. Turn it off where something else does, such as a `ServiceGroup`
-        /// with `gracefulShutdownSignals`. Default: on.
+        /// handlers; two of a kind that arrive at once count as one), SIGTSTP stops taking tasks. Turn it off where something
+        /// else does, such as a `ServiceGroup` with `gracefulShutdownSignals`. Default: on.
         public var handlesSignals = true
         /// Where the server logs; payloads never appear. Default: the logging system's, labelled `asynq`.
         public var logger = Logger(label: "asynq")

@@ -52,7 +52,10 @@ public struct BrokenRule: Error, CustomStringConvertible {
 }
 
 /// A step took so long, on a store whose clock goes on by itself, that its outcome says nothing.
-struct TookTooLong: Error {}
+struct TookTooLong: Error {
+    /// Where, and what it threw if it did.
+    var description: String
+}
 
 /// Runs `body` on a new fixture, and again on another new one as long as it throws ``TookTooLong``, up to ten times.
 func onNewFixture(
@@ -60,19 +63,24 @@ func onNewFixture(
     _ body: (any BrokerFixture) async throws -> Void
 ) async throws {
     let limit = 10
+    var last = ""
     for _ in 0..<limit {
         let fixture = try await makeFixture()
         do {
             try await body(fixture)
         } catch {
             await fixture.tearDown()
-            if error is TookTooLong { continue }
-            throw error
+            guard let error = error as? TookTooLong else { throw error }
+            last = error.description
+            continue
         }
         await fixture.tearDown()
         return
     }
-    throw BrokenRule("in each of \(limit) runs a step took too long, by the store's clock, to say anything", #line)
+    throw BrokenRule(
+        "in each of \(limit) runs a step took too long, by the store's clock, to say anything; in the last one \(last)",
+        #line
+    )
 }
 
 func expect(_ condition: Bool, _ text: @autoclosure () -> String, line: UInt = #line) throws {

@@ -119,8 +119,10 @@ struct ConformanceSubject: Sendable {
     }
 
     /// That what was just seen was seen less than so many seconds after a moment. Otherwise the rule is checked anew.
-    func expectWithin(_ seconds: Double, of start: Date) async throws {
-        guard try await fixture.now().timeIntervalSince(start) < seconds else { throw TookTooLong() }
+    func expectWithin(_ seconds: Double, of start: Date, line: UInt = #line) async throws {
+        guard try await fixture.now().timeIntervalSince(start) < seconds else {
+            throw TookTooLong(description: "the step at line \(line)")
+        }
     }
 
     /// The day by the store's clock, as a number.

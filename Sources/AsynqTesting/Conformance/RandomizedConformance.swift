@@ -45,7 +45,7 @@ public struct RandomizedConformance: Sendable {
             do {
                 for _ in 0..<max(1, steps) { try await run.step() }
             } catch let error as TookTooLong {
-                throw error
+                throw TookTooLong(description: "seed \(seed), \(error.description)")
             } catch {
                 throw BrokenRule(
                     "seed \(seed), step \(run.history.count): \(error)\nlast steps:\n  "

@@ -40,10 +40,15 @@ struct RandomizedRun {
             try await act()
             try await compare()
         } catch {
-            if let end = try? await ownTime(), end - start > Self.longestStep { throw TookTooLong() }
+            if let end = try? await ownTime(), end - start > Self.longestStep { throw tookTooLong(error) }
             throw error
         }
-        if try await ownTime() - start > Self.longestStep { throw TookTooLong() }
+        if try await ownTime() - start > Self.longestStep { throw tookTooLong(nil) }
+    }
+
+    private func tookTooLong(_ error: (any Error)?) -> TookTooLong {
+        let outcome = error.map { ", which threw: \($0)" } ?? ""
+        return TookTooLong(description: "step \(history.count) (\(history.last ?? ""))\(outcome)")
     }
 
     private mutating func act() async throws {

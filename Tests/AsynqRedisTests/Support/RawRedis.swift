@@ -14,7 +14,7 @@ struct RawRedis {
     }
 
     init(_ uri: String) throws {
-        topology = try RedisConfiguration.patient(uri).makeTopology(logger: .silent)
+        topology = try RedisConfiguration.patient(uri, dialTimeout: .seconds(60)).makeTopology(logger: .silent)
     }
 
     @discardableResult
@@ -88,7 +88,7 @@ func withBroker(
     _ body: (RedisBroker, RawRedis) async throws -> Void
 ) async throws {
     try await RedisServer.withServer { server in
-        let broker = try RedisBroker(configuration: .patient(server.uri), logger: logger)
+        let broker = try RedisBroker(configuration: .patient(server.uri, dialTimeout: .seconds(60)), logger: logger)
         let redis = try RawRedis(server)
         try await body(broker, redis)
         await broker.shutdown()

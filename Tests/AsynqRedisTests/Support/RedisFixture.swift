@@ -21,7 +21,7 @@ final class RedisFixture: BrokerFixture {
     /// - Parameter stores: the URIs of the servers that hold anything, if they are not those of the broker.
     private init(_ uri: String, stores: [String]) throws {
         self.uri = uri
-        own = try RedisBroker(configuration: .patient(uri), logger: .silent)
+        own = try RedisBroker(configuration: .patient(uri, dialTimeout: .seconds(60)), logger: .silent)
         self.stores = try stores.map { try RawRedis($0) }
     }
 
@@ -44,7 +44,7 @@ final class RedisFixture: BrokerFixture {
     var broker: any Broker { own }
 
     func anotherBroker() async throws -> any Broker {
-        let broker = try RedisBroker(configuration: .patient(uri), logger: .silent)
+        let broker = try RedisBroker(configuration: .patient(uri, dialTimeout: .seconds(60)), logger: .silent)
         others.withLock { $0.append(broker) }
         return broker
     }

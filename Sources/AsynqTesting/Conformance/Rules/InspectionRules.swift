@@ -134,7 +134,7 @@ extension BrokerConformance {
             let days = try await subject.inspector.history(of: "default", days: 3)
             try await subject.put("x", queue: "other")
             let all = try await subject.inspector.history(days: 90)
-            guard try await subject.day() == day else { throw TookTooLong() }
+            guard try await subject.day() == day else { throw TookTooLong(description: "a day ended") }
             try expectEqual(days.map(\.processed), [2, 0, 0], "processed")
             try expectEqual(days.map(\.failed), [1, 0, 0], "failed")
             try expectEqual(days.map(\.succeeded), [1, 0, 0], "succeeded")

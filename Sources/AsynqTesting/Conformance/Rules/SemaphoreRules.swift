@@ -38,7 +38,6 @@ extension BrokerConformance {
                 )
                 let after = try await subject.fixture.now().timeIntervalSince1970
                 let deadline = Double(lease?.deadline ?? 0)
-                // To the end of the second of its deadline.
                 try expect(
                     deadline > before && deadline <= after + 1,
                     "\(duration): held until \(deadline), asked for between \(before) and \(after)"
